@@ -1,0 +1,49 @@
+//! Every limit in one place, each with its reason (soundness rules 19 and 20).
+//! A limit that is reached is a finding or an error that names it, never a shorter answer.
+
+use std::time::Duration;
+
+/// Largest manifest or index, in bytes: what registries themselves accept.
+pub const MANIFEST_BYTES: usize = 4 << 20;
+/// Largest image config, in bytes: thousands of history entries and labels fit.
+pub const CONFIG_BYTES: usize = 8 << 20;
+/// Most children of an index that are judged; real indexes stay below 100.
+pub const INDEX_CHILDREN: usize = 1_000;
+/// How deep an index may nest in an index; the specification allows it, real images use one.
+pub const INDEX_DEPTH: usize = 3;
+/// Redirects that one request follows.
+pub const REDIRECTS: usize = 5;
+/// Largest answer of a token endpoint, in bytes.
+pub const TOKEN_BYTES: usize = 1 << 20;
+/// Largest error body that is read for its message, in bytes.
+pub const ERROR_BYTES: usize = 16 << 10;
+/// Time to connect.
+pub const CONNECT: Duration = Duration::from_secs(10);
+/// Deadline of one request with its whole body: a drip of a byte a second must end.
+pub const REQUEST: Duration = Duration::from_secs(60);
+/// Deadline of a credential helper.
+pub const HELPER: Duration = Duration::from_secs(20);
+/// Attempts of one request, the first included (only for 429, 5xx, resets and time-outs).
+pub const ATTEMPTS: u32 = 3;
+/// Longest wait that a `Retry-After` may ask for before the run gives up on the request.
+pub const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Requests under way at once, over all registries.
+pub const CONCURRENCY: usize = 32;
+
+/// Largest file that is read as a source, in bytes.
+pub const SOURCE_BYTES: u64 = 256 << 20;
+/// Largest policy or config document, in bytes.
+pub const POLICY_BYTES: u64 = 1 << 20;
+/// Deepest nesting of YAML or JSON collections.
+pub const YAML_DEPTH: usize = 200;
+/// Most documents in one YAML stream.
+pub const YAML_DOCUMENTS: usize = 100_000;
+/// Most nodes that are visited in one document, aliases followed: a "billion laughs" stops here.
+pub const YAML_VISITS: usize = 4_000_000;
+/// Longest text that is taken for an image reference, in bytes: host, port, 255 bytes of path, tag and digest fit.
+pub const REFERENCE_BYTES: usize = 1_024;
+
+/// How far ahead an exception may end, in days.
+pub const EXCEPTION_DAYS: i64 = 366;
+/// How many days before its end an exception warns.
+pub const EXCEPTION_WARNING_DAYS: i64 = 14;

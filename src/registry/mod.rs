@@ -1,0 +1,186 @@
+//! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
+//! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::reference::Repository;
+
+/// A future that a registry hands out.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
+
+/// How a tag's digest is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KnownBy {
+    /// Bytes were read and hashed.
+    Bytes,
+    /// The registry's header said so, strictly parsed.
+    Header,
+}
+
+/// Manifest or index bytes that hash to `digest`, and the media type they were served as.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Digest of `bytes`, computed here.
+    pub digest: Digest,
+    /// The media type of the answer, without parameters.
+    pub media_type: String,
+    /// The exact bytes.
+    pub bytes: Bytes,
+}
+
+/// What a tag, or a digest, names.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The digest.
+    pub digest: Digest,
+    /// How it is known.
+    pub known_by: KnownBy,
+    /// The content, where it was read to know the digest.
+    pub manifest: Option<Manifest>,
+}
+
+/// What is asked for in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target<'a> {
+    /// A tag.
+    Tag(&'a str),
+    /// A digest.
+    Digest(&'a Digest),
+}
+
+/// How much of the answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Want {
+    /// Only the digest: a HEAD serves.
+    Digest,
+    /// The manifest too: one GET.
+    Content,
+}
+
+/// Where manifests and blobs come from. Implementations hash all that they hand out.
+pub trait Registry: Send + Sync {
+    /// What `target` names in `repository`. `Want::Content` always brings the manifest.
+    fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named>;
+
+    /// The blob of that digest, at most `limit` bytes long.
+    fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes>;
+}
+
+/// Why a registry gave no answer. Only `NotFound` is an answer about the image; all else leaves it undecided.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// 404: the registry says that there is no such manifest or blob.
+    #[error("{place} says it has no such image")]
+    NotFound {
+        /// Who said so: a host, or a layout's path.
+        place: String,
+    },
+    /// 401 after all that could be tried.
+    #[error("{host} asks for credentials: {detail}")]
+    Unauthorized {
+        /// The registry.
+        host: String,
+        /// What was tried.
+        detail: String,
+    },
+    /// 403.
+    #[error("{host} denies access: {detail}")]
+    Forbidden {
+        /// The registry.
+        host: String,
+        /// Its message.
+        detail: String,
+    },
+    /// 429, or a wait longer than the run allows.
+    #[error("{host} is limiting requests{}", retry_text(.retry_after))]
+    RateLimited {
+        /// The registry.
+        host: String,
+        /// What it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// Another status.
+    #[error("{host} answered {status}: {detail}")]
+    Status {
+        /// The registry.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its message.
+        detail: String,
+    },
+    /// No answer in time.
+    #[error("{host} did not answer in {} seconds", .after.as_secs())]
+    TimedOut {
+        /// The registry.
+        host: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// No connection, a reset, bad TLS.
+    #[error("{host} can't be reached: {detail}")]
+    Unreachable {
+        /// The registry.
+        host: String,
+        /// What failed.
+        detail: String,
+    },
+    /// The bytes do not hash to the digest that was asked for or announced.
+    #[error("{place} served bytes that hash to {found} in place of {expected}")]
+    WrongBytes {
+        /// Who served them.
+        place: String,
+        /// The digest that was asked for.
+        expected: Digest,
+        /// The digest of the bytes.
+        found: Digest,
+    },
+    /// An answer that is none: HTML, a bad header, a schema 1 manifest.
+    #[error("{place} gave an answer that is none: {detail}")]
+    Malformed {
+        /// Who gave it.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Longer than the limit.
+    #[error("{place} sent more than the limit of {limit} bytes")]
+    TooLarge {
+        /// Who sent it.
+        place: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A rule of ours forbids the request: a foreign realm, plain http, a metadata address, a blocked registry.
+    #[error("not asked: {reason}")]
+    Refused {
+        /// Which rule, in lower case.
+        reason: String,
+    },
+    /// `--offline`, and no layout or cache has it.
+    #[error("offline, and {name} is in no layout or cache")]
+    Offline {
+        /// What was asked for.
+        name: String,
+    },
+    /// A file on this machine: a layout, a certificate, a credential helper.
+    #[error("{path}: {detail}")]
+    Local {
+        /// The file or command.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+fn retry_text(after: &Option<Duration>) -> String {
+    after.map_or_else(String::new, |after| format!(" (try again in {} seconds)", after.as_secs()))
+}
