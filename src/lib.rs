@@ -4,8 +4,10 @@
 
 pub mod digest;
 pub mod finding;
+pub mod image;
 pub mod limits;
 pub mod reference;
 pub mod registry;
+pub mod rule;
 pub mod source;
 pub mod span;

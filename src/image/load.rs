@@ -1,0 +1,141 @@
+//! Reads an image's children by digest, all of them, and no more than was asked for.
+//! A child that can't be read fails the whole image: nothing that was not judged counts as judged.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use super::document::{Child, Content, ImageManifest};
+use super::{Image, ImageError, Platform, PlatformImage};
+use crate::digest::Digest;
+use crate::limits;
+use crate::reference::Repository;
+use crate::registry::{Manifest, Registry, Target, Want};
+
+/// How deep to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Depth {
+    /// Every manifest of every platform.
+    Manifests,
+    /// Also the config of a manifest whose platform no index names.
+    Configs,
+}
+
+const CHILDREN_AT_ONCE: usize = 8;
+
+/// Reads the whole image that `manifest` (hashed bytes) is the top of.
+pub async fn load(
+    registry: &dyn Registry,
+    repository: &Repository,
+    manifest: &Manifest,
+    depth: Depth,
+) -> Result<Image, ImageError> {
+    let mut platforms = Vec::new();
+    let mut attestations = Vec::new();
+    let content = Content::parse(manifest)?;
+    let index = matches!(content, Content::Index(_));
+    let top = Source { registry, repository, depth, children: AtomicUsize::new(0) };
+    top.gather(manifest.digest.clone(), None, content, 0, &mut platforms, &mut attestations).await?;
+    if platforms.is_empty() {
+        let reason = "the index names no image that could run".to_owned();
+        return Err(ImageError::Unsound { digest: manifest.digest.clone(), reason });
+    }
+    let media_type = manifest.media_type.clone();
+    Ok(Image { digest: manifest.digest.clone(), media_type, platforms, attestations, index })
+}
+
+struct Source<'a> {
+    registry: &'a dyn Registry,
+    repository: &'a Repository,
+    depth: Depth,
+    /// Children named so far, over all nested indexes: an index of indexes must not multiply.
+    children: AtomicUsize,
+}
+
+type Gathering<'a> = Pin<Box<dyn Future<Output = Result<(), ImageError>> + Send + 'a>>;
+
+impl Source<'_> {
+    fn gather<'b>(
+        &'b self,
+        digest: Digest,
+        claimed: Option<Platform>,
+        content: Content,
+        level: usize,
+        platforms: &'b mut Vec<PlatformImage>,
+        attestations: &'b mut Vec<Digest>,
+    ) -> Gathering<'b> {
+        Box::pin(async move {
+            let children = match content {
+                Content::Image(manifest) => {
+                    let platform = match claimed {
+                        Some(platform) => Some(platform),
+                        None if self.depth >= Depth::Configs => Some(self.config_platform(&manifest).await?),
+                        None => None,
+                    };
+                    platforms.push(PlatformImage { platform, digest, manifest });
+                    return Ok(());
+                }
+                Content::Index(_) if level >= limits::INDEX_DEPTH => {
+                    let reason = format!("indexes nest deeper than {}", limits::INDEX_DEPTH);
+                    return Err(ImageError::Unsound { digest, reason });
+                }
+                Content::Index(children) => children,
+            };
+            let (apart, children): (Vec<Child>, Vec<Child>) = children.into_iter().partition(|child| child.attestation);
+            attestations.extend(apart.into_iter().map(|child| child.digest));
+            let named = self.children.fetch_add(children.len(), Ordering::Relaxed) + children.len();
+            if named > limits::INDEX_CHILDREN {
+                let reason = format!("it has more than {} children", limits::INDEX_CHILDREN);
+                return Err(ImageError::Unsound { digest, reason });
+            }
+            let read: Vec<(Child, Content)> = stream::iter(children)
+                .map(|child| async move {
+                    let content = self.child(&child).await?;
+                    Ok::<_, ImageError>((child, content))
+                })
+                .buffered(CHILDREN_AT_ONCE)
+                .try_collect()
+                .await?;
+            for (child, content) in read {
+                self.gather(child.digest, child.platform, content, level + 1, platforms, attestations).await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn child(&self, child: &Child) -> Result<Content, ImageError> {
+        let unsound = |reason: String| ImageError::Unsound { digest: child.digest.clone(), reason };
+        let named = self.registry.name(self.repository, Target::Digest(&child.digest), Want::Content).await?;
+        let manifest = named.manifest.ok_or_else(|| unsound("the registry named it but gave no content".to_owned()))?;
+        if !child.digest.fits(&manifest.bytes) {
+            return Err(unsound("its bytes do not hash to it".to_owned()));
+        }
+        if manifest.bytes.len() as u64 != child.size {
+            return Err(unsound(format!("{} bytes long, the index says {}", manifest.bytes.len(), child.size)));
+        }
+        if manifest.media_type != child.media_type {
+            return Err(unsound(format!("served as {}, the index says {}", manifest.media_type, child.media_type)));
+        }
+        Content::parse(&manifest)
+    }
+
+    async fn config_platform(&self, manifest: &ImageManifest) -> Result<Platform, ImageError> {
+        #[derive(Deserialize)]
+        struct Config {
+            os: String,
+            architecture: String,
+            variant: Option<String>,
+        }
+        let digest = &manifest.config.digest;
+        let bytes = self.registry.blob(self.repository, digest, limits::CONFIG_BYTES).await?;
+        let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
+        if !digest.fits(&bytes) {
+            return Err(unsound("its bytes do not hash to it".to_owned()));
+        }
+        let config: Config = serde_json::from_slice(&bytes).map_err(|error| unsound(error.to_string()))?;
+        Ok(Platform { os: config.os, architecture: config.architecture, variant: config.variant })
+    }
+}

@@ -1,0 +1,169 @@
+//! What an image is made of: index, manifests per platform, layers, sizes. Read from hashed bytes only.
+//! It refuses what two readers could read differently: both `layers` and `manifests`, doubled keys, schema 1.
+
+mod document;
+mod load;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::digest::Digest;
+use crate::registry::RegistryError;
+
+pub use document::{Child, Content, ImageManifest, Layer};
+pub use load::{Depth, load};
+
+/// `os/architecture[/variant]`, as `--platform` and the `platforms` rule write it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Platform {
+    /// Operating system: `linux`.
+    pub os: String,
+    /// Architecture in Go's words: `amd64`.
+    pub architecture: String,
+    /// CPU variant: `v8`.
+    pub variant: Option<String>,
+}
+
+/// A text that is not `os/architecture[/variant]`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a platform; one is written linux/amd64 or linux/arm/v7")]
+pub struct PlatformError(String);
+
+impl Platform {
+    /// Whether this platform is what `wanted` asks for; a variant counts only where one is asked for,
+    /// and `linux/arm64` is `linux/arm64/v8` (image-spec, image-index.md, "Platform Variants").
+    pub fn is(&self, wanted: &Self) -> bool {
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.variant.is_none() || self.settled_variant() == wanted.settled_variant())
+    }
+
+    fn settled_variant(&self) -> Option<&str> {
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm64", None) => Some("v8"),
+            (_, variant) => variant,
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let word = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            [os, architecture] if word(os) && word(architecture) => {
+                Ok(Self { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant: None })
+            }
+            [os, architecture, variant] if word(os) && word(architecture) && word(variant) => Ok(Self {
+                os: (*os).to_owned(),
+                architecture: (*architecture).to_owned(),
+                variant: Some((*variant).to_owned()),
+            }),
+            _ => Err(PlatformError(text.to_owned())),
+        }
+    }
+}
+
+/// What one platform of an image runs.
+#[derive(Clone, Debug)]
+pub struct PlatformImage {
+    /// The platform: the index's word, or the config's where no index says; `None` where the config was not read.
+    pub platform: Option<Platform>,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Its manifest.
+    pub manifest: ImageManifest,
+}
+
+/// A whole image, every platform of it; made by [`load`] alone, from bytes that were hashed.
+#[derive(Clone, Debug)]
+pub struct Image {
+    digest: Digest,
+    media_type: String,
+    platforms: Vec<PlatformImage>,
+    attestations: Vec<Digest>,
+    index: bool,
+}
+
+impl Image {
+    /// The digest it goes by: the index's, or the manifest's where there is no index.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Media type of the index or manifest.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// Every platform, in the index's order.
+    pub fn platforms(&self) -> &[PlatformImage] {
+        &self.platforms
+    }
+
+    /// Attestation manifests of the index, set apart before any platform logic (soundness rule 9).
+    pub fn attestations(&self) -> &[Digest] {
+        &self.attestations
+    }
+
+    /// Whether it is an index.
+    pub fn is_index(&self) -> bool {
+        self.index
+    }
+}
+
+/// Why an image's content could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Content that is not what its media type says, or that two readers could read differently.
+    #[error("{digest} is not a sound manifest: {reason}")]
+    Unsound {
+        /// The manifest, index or config.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_match_by_what_is_asked_for() {
+        let platform = |text: &str| text.parse::<Platform>().expect("a platform");
+        let rows = [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("windows/amd64", "linux/amd64", false),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm/v7", "linux/arm", true),
+            ("linux/arm", "linux/arm/v7", false),
+            ("linux/arm/v6", "linux/arm/v7", false),
+        ];
+        for (found, wanted, expected) in rows {
+            assert_eq!(platform(found).is(&platform(wanted)), expected, "{found} for {wanted}");
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/amd64/", "Linux/amd64", "linux/amd64/v1/x", "linux /amd64"]
+        {
+            assert_eq!(text.parse::<Platform>(), Err(PlatformError(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A rule as a value: what it needs to know, and what it says of one case.
+//! A rule reaches no network, clock or environment; all that it may know is in the [`Case`].
+
+use crate::digest::Digest;
+use crate::image::{Depth, Image, ImageError, Platform};
+use crate::reference::Reference;
+use crate::registry::RegistryError;
+
+/// What a rule has to know before it can say anything; the gate sends only the requests that some rule needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The digest that the reference names.
+    pub digest: bool,
+    /// What the tag names now, also where a digest stands beside it.
+    pub tag: bool,
+    /// The image's content.
+    pub content: Option<Depth>,
+}
+
+impl Needs {
+    /// Needs nothing from a registry.
+    pub const NOTHING: Self = Self { digest: false, tag: false, content: None };
+
+    /// What either of the two needs.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            digest: self.digest || other.digest,
+            tag: self.tag || other.tag,
+            content: self.content.max(other.content),
+        }
+    }
+
+    /// Whether it asks for nothing at all.
+    pub fn is_nothing(self) -> bool {
+        self == Self::NOTHING
+    }
+}
+
+/// What one rule sees of one reference. A fact is `None` unless the rule's [`Needs`] asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The reference, as it stands (in `pin`: as it will stand after the edit).
+    pub reference: &'a Reference,
+    /// The digest that is judged.
+    pub digest: Option<&'a Digest>,
+    /// What the tag names now; an error where the registry did not say.
+    pub tag: Option<Result<&'a Digest, &'a RegistryError>>,
+    /// The image's content.
+    pub image: Option<Result<&'a Image, &'a ImageError>>,
+    /// The platforms that the user named; empty means every platform of the image.
+    pub platforms: &'a [Platform],
+}
+
+/// One thing that is wrong, or that could not be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What was looked for and what was found; lower case, one sentence.
+    pub message: String,
+    /// What to do next.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem with its way out.
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// What a rule says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It holds.
+    Satisfied,
+    /// It is broken.
+    Violated(Problem),
+    /// It could not be decided.
+    Undecided(Problem),
+}
+
+/// A rule with its settings.
+pub trait Rule: Send + Sync + std::fmt::Debug {
+    /// The key in the policy, the file's name, the anchor in the docs.
+    fn id(&self) -> &'static str;
+
+    /// What it needs to know.
+    fn needs(&self) -> Needs;
+
+    /// What it says of `case`.
+    fn check(&self, case: &Case<'_>) -> Judgement;
+}
