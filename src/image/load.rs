@@ -38,7 +38,8 @@ pub async fn load(
     let content = Content::parse(manifest)?;
     let index = matches!(content, Content::Index(_));
     let top = Source { registry, repository, depth, children: AtomicUsize::new(0) };
-    top.gather(manifest.digest.clone(), None, content, 0, &mut platforms, &mut attestations).await?;
+    let origin = Origin { digest: manifest.digest.clone(), media_type: manifest.media_type.clone(), claimed: None };
+    top.gather(origin, content, 0, &mut platforms, &mut attestations).await?;
     if platforms.is_empty() {
         let reason = "the index names no image that could run".to_owned();
         return Err(ImageError::Unsound { digest: manifest.digest.clone(), reason });
@@ -55,19 +56,26 @@ struct Source<'a> {
     children: AtomicUsize,
 }
 
+/// What led to a manifest.
+struct Origin {
+    digest: Digest,
+    media_type: String,
+    claimed: Option<Platform>,
+}
+
 type Gathering<'a> = Pin<Box<dyn Future<Output = Result<(), ImageError>> + Send + 'a>>;
 
 impl Source<'_> {
     fn gather<'b>(
         &'b self,
-        digest: Digest,
-        claimed: Option<Platform>,
+        origin: Origin,
         content: Content,
         level: usize,
         platforms: &'b mut Vec<PlatformImage>,
         attestations: &'b mut Vec<Digest>,
     ) -> Gathering<'b> {
         Box::pin(async move {
+            let Origin { digest, media_type, claimed } = origin;
             let children = match content {
                 Content::Image(manifest) => {
                     let platform = match claimed {
@@ -75,7 +83,7 @@ impl Source<'_> {
                         None if self.depth >= Depth::Configs => Some(self.config_platform(&manifest).await?),
                         None => None,
                     };
-                    platforms.push(PlatformImage { platform, digest, manifest });
+                    platforms.push(PlatformImage { platform, digest, media_type, manifest });
                     return Ok(());
                 }
                 Content::Index(_) if level >= limits::INDEX_DEPTH => {
@@ -100,7 +108,8 @@ impl Source<'_> {
                 .try_collect()
                 .await?;
             for (child, content) in read {
-                self.gather(child.digest, child.platform, content, level + 1, platforms, attestations).await?;
+                let origin = Origin { digest: child.digest, media_type: child.media_type, claimed: child.platform };
+                self.gather(origin, content, level + 1, platforms, attestations).await?;
             }
             Ok(())
         })

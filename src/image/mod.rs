@@ -83,6 +83,8 @@ pub struct PlatformImage {
     pub platform: Option<Platform>,
     /// Digest of its manifest.
     pub digest: Digest,
+    /// Media type of its manifest.
+    pub media_type: String,
     /// Its manifest.
     pub manifest: ImageManifest,
 }
@@ -116,6 +118,19 @@ impl Image {
     /// Attestation manifests of the index, set apart before any platform logic (soundness rule 9).
     pub fn attestations(&self) -> &[Digest] {
         &self.attestations
+    }
+
+    /// The image that is one child of this index, for who pins that child; `None` where it is none.
+    #[must_use]
+    pub fn only(&self, child: &Digest) -> Option<Self> {
+        let platform = self.platforms.iter().find(|platform| platform.digest == *child).filter(|_| self.index)?;
+        Some(Self {
+            digest: platform.digest.clone(),
+            media_type: platform.media_type.clone(),
+            platforms: vec![platform.clone()],
+            attestations: Vec::new(),
+            index: false,
+        })
     }
 
     /// Whether it is an index.

@@ -46,6 +46,9 @@ pub struct Case<'a> {
     pub digest: Option<&'a Digest>,
     /// What the tag names now; an error where the registry did not say.
     pub tag: Option<Result<&'a Digest, &'a RegistryError>>,
+    /// For a pinned reference whose tag names another digest: the children of the index that the tag names
+    /// (empty where it names no index). A pin to one of them has not moved.
+    pub tag_children: Option<Result<&'a [Digest], &'a ImageError>>,
     /// The image's content.
     pub image: Option<Result<&'a Image, &'a ImageError>>,
     /// The platforms that the user named; empty means every platform of the image.
