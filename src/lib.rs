@@ -6,6 +6,8 @@ pub mod digest;
 pub mod finding;
 pub mod image;
 pub mod limits;
+pub mod pattern;
+pub mod policy;
 pub mod reference;
 pub mod registry;
 pub mod rule;

@@ -233,7 +233,7 @@ fn check_path(path: &str) -> Result<(), ReferenceError> {
 }
 
 /// `[a-z0-9]+` runs joined by `.`, `_`, `__` or any number of `-`.
-fn is_component(component: &str) -> bool {
+pub(crate) fn is_component(component: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
