@@ -138,8 +138,8 @@ fn value_of(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.into(), service: service.map(str::to_owned) })
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.into(), service: service.map(str::to_owned) }
     }
 
     #[test]
@@ -147,12 +147,12 @@ mod tests {
         let rows = [
             (
                 r#"Bearer realm="https://a.io/token",service="a.io",scope="repository:x:pull,push""#,
-                bearer("https://a.io/token", Some("a.io")),
+                Some(bearer("https://a.io/token", Some("a.io"))),
             ),
-            (r#"bearer scope="a,b", realm = "https://a.io/t?x=\"1\"" "#, bearer("https://a.io/t?x=\"1\"", None)),
-            ("Bearer realm=https", bearer("https", None)),
-            (r#"Basic realm="x", Bearer realm="https://a.io/t""#, bearer("https://a.io/t", None)),
-            (r#"Bearer realm="https://a.io/t", Basic realm="x""#, bearer("https://a.io/t", None)),
+            (r#"bearer scope="a,b", realm = "https://a.io/t?x=\"1\"" "#, Some(bearer("https://a.io/t?x=\"1\"", None))),
+            ("Bearer realm=https", Some(bearer("https", None))),
+            (r#"Basic realm="x", Bearer realm="https://a.io/t""#, Some(bearer("https://a.io/t", None))),
+            (r#"Bearer realm="https://a.io/t", Basic realm="x""#, Some(bearer("https://a.io/t", None))),
             (r#"Basic realm="a \"b\", c""#, Some(Challenge::Basic)),
             ("BASIC", Some(Challenge::Basic)),
             ("Basic", Some(Challenge::Basic)),
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(Challenge::parse([header].into_iter()), expected, "{header}");
         }
         let two = ["Basic realm=\"x\"", "Bearer realm=\"https://a.io/t\""];
-        assert_eq!(Challenge::parse(two.into_iter()), bearer("https://a.io/t", None));
+        assert_eq!(Challenge::parse(two.into_iter()), Some(bearer("https://a.io/t", None)));
         assert_eq!(Challenge::parse([].into_iter()), None);
     }
 

@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod client;
 pub mod endpoint;
 pub mod registry;
+pub mod token;
 
 use std::time::Duration;
 
