@@ -226,10 +226,15 @@ fn check_path(path: &str) -> Result<(), ReferenceError> {
     if path.chars().any(char::is_uppercase) {
         return Err(ReferenceError::Uppercase(path.to_owned()));
     }
-    if !path.split('/').all(is_component) {
+    if !is_path(path) {
         return Err(ReferenceError::Repository(path.to_owned()));
     }
     Ok(())
+}
+
+/// Components joined by `/`, without a check of the length.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.split('/').all(is_component)
 }
 
 /// `[a-z0-9]+` runs joined by `.`, `_`, `__` or any number of `-`.
