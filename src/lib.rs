@@ -9,3 +9,4 @@ pub mod reference;
 pub mod registry;
 pub mod source;
 pub mod span;
+pub mod yaml;
