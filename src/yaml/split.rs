@@ -33,14 +33,13 @@ pub(super) fn split(bytes: &[u8]) -> Vec<Span> {
                 start = at;
                 directives = false;
             }
-            Line::Start => inside = true,
             Line::End if inside => {
                 found.push(Span::new(start, end));
                 (start, inside, directives) = (end, false, false);
             }
             Line::Directive if !inside => directives = true,
             Line::End | Line::Hole => {}
-            Line::Directive | Line::Content => inside = true,
+            Line::Start | Line::Directive | Line::Content => inside = true,
         }
         at = end;
     }
@@ -67,17 +66,17 @@ fn kind(line: &[u8]) -> Line {
         rest.is_empty() || rest[0] == b'#'
     };
     match line {
-        [b'-', b'-', b'-', rest @ ..] if rest.first().is_none_or(is_white) => Line::Start,
+        [b'-', b'-', b'-', rest @ ..] if starts_white(rest) => Line::Start,
         // what follows an end marker on its line is an error, which the parser must see
-        [b'.', b'.', b'.', rest @ ..] if rest.first().is_none_or(is_white) && hole(rest) => Line::End,
+        [b'.', b'.', b'.', rest @ ..] if starts_white(rest) && hole(rest) => Line::End,
         [b'%', ..] => Line::Directive,
         _ if hole(line) => Line::Hole,
         _ => Line::Content,
     }
 }
 
-fn is_white(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+fn starts_white(rest: &[u8]) -> bool {
+    matches!(rest, [] | [b' ' | b'\t' | b'\n' | b'\r', ..])
 }
 
 #[cfg(test)]

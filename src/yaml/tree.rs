@@ -217,8 +217,8 @@ impl<'a> Tree<'a> {
             let sources = self.items(value).unwrap_or(std::slice::from_ref(&value));
             for source in sources {
                 budget.spend(true)?;
-                let merged = self.entries_within(self.resolve(*source), budget, open)?;
-                let fresh: Vec<_> = merged
+                let theirs = self.entries_within(self.resolve(*source), budget, open)?;
+                let fresh: Vec<_> = theirs
                     .into_iter()
                     .filter(|entry| entry.key != "<<" && !later.contains(&entry.key) && !seen.contains(&entry.key))
                     .collect();
