@@ -1,8 +1,8 @@
 //! Custom resources whose images stand outside pod-shaped places: which kinds, and where.
 //!
-//! Left out, since no one field names the image: Istio's `hub` and `tag`, NVIDIA's and VictoriaMetrics' `repository` and
+//! Left out, since no one field names the image: Istio's `hub` and `tag`, `repository` and
 //! `version`, Rancher's upgrade Plan (`image` and `version`), the deprecated `baseImage`, `tag` and `sha` of the Prometheus
-//! operator, Argo CD's `image` and `version`; OpenShift's builds and image streams, where a `kind` beside the name says
+//! operator, Argo CD's `image` and `version`; the builds and image streams, where a `kind` beside the name says
 //! whether it is an image; and fields that name what a build pushes (`output.image`).
 
 /// The places in an object of one of those API groups and kinds, as paths from the object: `[]` is every item of a list,

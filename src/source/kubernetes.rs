@@ -1,5 +1,5 @@
 //! Kubernetes objects in YAML and JSON, rendered or as templates of Helm, and everything else that is pod-shaped.
-//! It searches no embedded text (a manifest inside a ConfigMap) and no CustomResourceDefinition.
+//! It searches no embedded text (a manifest inside a `ConfigMap`) and no `CustomResourceDefinition`.
 
 use std::collections::BTreeSet;
 
@@ -59,11 +59,11 @@ impl Search<'_> {
     }
 
     /// Adds what a tree holds; tells whether one of its keys is written by a template.
-    fn tree(&mut self, document: usize, tree: &Tree<'_>, template: Option<(&template::Masked, usize)>) -> bool {
+    fn tree(&mut self, document: usize, tree: &Tree<'_>, template: Option<(&template::Masked, usize, bool)>) -> bool {
         let hits = pod::find(tree);
         let mut page = Page::new(ID, Role::Run, document, self.bytes, &self.lines, tree);
-        if let Some((masked, base)) = template {
-            page = page.of_template(masked, base);
+        if let Some((masked, base, parses)) = template {
+            page = page.of_template(masked, base, parses);
         }
         let mut occurrences: Vec<Occurrence> = hits
             .hits
@@ -102,7 +102,7 @@ impl Search<'_> {
         };
         match yaml::parse_text(&masked.text, start) {
             Ok(tree) => {
-                let masked_key = self.tree(document.index, &tree, Some((&masked, start)));
+                let masked_key = self.tree(document.index, &tree, Some((&masked, start, broken.is_none())));
                 let emits = masked.emits.or(if masked_key { masked.masks.first().copied() } else { None });
                 if let Some(action) = emits {
                     let what = "a template: an action in it may write any lines or keys";
@@ -157,8 +157,8 @@ fn could_hold_reference(bytes: &[u8]) -> bool {
     const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!binary", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
     let holds = |name: &&[u8]| bytes.windows(name.len()).any(|window| window == *name);
     str::from_utf8(bytes).is_err()
-        || KEYS.iter().any(|key| holds(&key))
-        || HIDING.iter().any(|hiding| holds(&hiding))
+        || KEYS.iter().any(holds)
+        || HIDING.iter().any(holds)
         || custom_resource::could_stand_in(bytes)
 }
 
@@ -212,7 +212,7 @@ mod tests {
             ("containers: ${C}", &["0 containers undecided ${C}"]),
             ("!!binary aW1hZ2U= : a", &["unread 1:10 undecided"]),
             ("containers: [{image: '{{ .a }}'}]", &["0 containers[0].image undecided {{ .a }}"]),
-            ("containers: [{image: {{ .a }}}]", &["0 containers[0].image undecided {{ .a }} fixed"]),
+            ("containers: [{image: {{ .a }}}]", &["0 containers[0].image undecided {{ .a }}"]),
             (
                 "{{ if .a }}\ncontainers:\n- image: a:{{ .b }}\n- image: c\n{{ end }}\n",
                 &["0 containers[0].image undecided a:{{ .b }} fixed", "0 containers[1].image image c fixed"],

@@ -21,6 +21,7 @@ pub(crate) struct Page<'p, 'a> {
     tree: &'p Tree<'a>,
     /// The template that the document is, with the offset of its text in the file.
     template: Option<(&'p Masked, usize)>,
+    fixed: Option<&'static str>,
     ignores: BTreeMap<usize, Vec<Ignore>>,
 }
 
@@ -35,12 +36,14 @@ impl<'p, 'a> Page<'p, 'a> {
         tree: &'p Tree<'a>,
     ) -> Self {
         let ignores = ignores(bytes, lines, tree);
-        Self { format, role, document, bytes, lines, tree, template: None, ignores }
+        Self { format, role, document, bytes, lines, tree, template: None, fixed: None, ignores }
     }
 
-    /// The same page, of a template whose text stands at `base`.
-    pub(crate) fn of_template(self, masked: &'p Masked, base: usize) -> Self {
-        Self { template: Some((masked, base)), ..self }
+    /// The same page, of a template whose text stands at `base`; nothing in it is edited unless it parses with its
+    /// actions too, for only then can an edit be proved by reading it again.
+    pub(crate) fn of_template(self, masked: &'p Masked, base: usize, parses: bool) -> Self {
+        let fixed = (!parses).then_some("it stands in a template");
+        Self { template: Some((masked, base)), fixed, ..self }
     }
 
     /// Whether an action of the template stands in a node.
@@ -56,7 +59,7 @@ impl<'p, 'a> Page<'p, 'a> {
     pub(crate) fn occurrence(&self, hit: &Hit) -> Occurrence {
         let node = self.tree.node(hit.node);
         let mut span = node.span;
-        let mut uneditable = self.template.is_some().then(|| "it stands in a template".to_owned());
+        let mut uneditable = self.fixed.map(str::to_owned);
         let (text, subject) = match self.tree.scalar(hit.node) {
             None => {
                 uneditable = Some("it is no scalar".to_owned());

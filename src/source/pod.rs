@@ -9,7 +9,7 @@ use crate::limits;
 use crate::source::custom_resource;
 use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
 
-/// The lists of containers in a pod's specification (core/v1 PodSpec).
+/// The lists of containers in a pod's specification (core/v1 `PodSpec`).
 pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// A node in an image's place.
@@ -36,7 +36,7 @@ pub(crate) enum Shape {
 
 /// All that was found in one document.
 #[derive(Debug, Default)]
-pub(crate) struct Hits {
+pub(crate) struct Places {
     /// The nodes, in the order of the walk.
     pub(crate) hits: Vec<Hit>,
     /// The first key whose tag makes something else of it than its text (`!!binary aW1hZ2U=` is `image`).
@@ -46,8 +46,8 @@ pub(crate) struct Hits {
 }
 
 /// Finds every pod-shaped place below the root.
-pub(crate) fn find(tree: &Tree<'_>) -> Hits {
-    let mut walk = Walk { tree, budget: Budget::new(), path: Path::default(), found: Hits::default() };
+pub(crate) fn find(tree: &Tree<'_>) -> Places {
+    let mut walk = Walk { tree, budget: Budget::new(), path: Path::default(), found: Places::default() };
     if let Some(root) = tree.root()
         && let Err((node, exhausted)) = walk.node(root, 0, false)
     {
@@ -62,7 +62,7 @@ struct Walk<'t, 'a> {
     tree: &'t Tree<'a>,
     budget: Budget,
     path: Path<'t>,
-    found: Hits,
+    found: Places,
 }
 
 impl<'t> Walk<'t, '_> {
@@ -434,7 +434,7 @@ mod tests {
         let mut bomb = "a0: &a0 {containers: [{image: x}]}\n".to_owned();
         for level in 1..40 {
             let source = format!("*a{}", level - 1);
-            bomb += &format!("a{level}: &a{level} [{source}, {source}, {source}]\n");
+            writeln!(bomb, "a{level}: &a{level} [{source}, {source}, {source}]").expect("a string takes it");
         }
         for text in [bomb.as_str(), "a: &a [*a, *a]\n", "a: &a {containers: *a, b: *a}\n"] {
             let tree = parse_text(text, 0).expect("a document");

@@ -236,6 +236,8 @@ impl<'a> Tree<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::yaml::parse_text;
 
@@ -277,7 +279,7 @@ mod tests {
         let mut bomb = "a0: &a0 {k: v}\n".to_owned();
         for level in 1..40 {
             let source = format!("*a{}", level - 1);
-            bomb += &format!("a{level}: &a{level} {{<<: [{source}, {source}, {source}]}}\n");
+            writeln!(bomb, "a{level}: &a{level} {{<<: [{source}, {source}, {source}]}}").expect("a string takes it");
         }
         let tree = parse_text(&bomb, 0).expect("a document");
         let mut budget = Budget::new();
