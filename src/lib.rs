@@ -13,3 +13,4 @@ pub mod registry;
 pub mod rule;
 pub mod source;
 pub mod span;
+pub mod yaml;
