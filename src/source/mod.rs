@@ -8,6 +8,7 @@ mod pod;
 mod subject;
 pub mod table;
 mod template;
+pub mod walk;
 
 use serde::Serialize;
 
