@@ -1,6 +1,7 @@
 //! The `GateConfig` document: how registries are reached and which files are left out. Plain data, nothing is opened.
 //! Beside a policy it may not choose its own transport: there only layouts and `ignore` are read.
 
+use super::checks::not_empty;
 use super::document::{ConfigDocument, RawRegistry};
 use super::error::{PolicyError, Text};
 use super::globs::Globs;
@@ -49,7 +50,7 @@ pub(super) enum Standing {
 pub(super) fn read(text: &Text<'_>, document: &Document, standing: Standing) -> Result<GateConfig, PolicyError> {
     let raw: ConfigDocument = document.read(text)?;
     if let Some(name) = raw.metadata.map(|metadata| metadata.name) {
-        super::not_empty(&name, "metadata.name").map_err(|error| text.error(error))?;
+        not_empty(&name, "metadata.name").map_err(|error| text.error(error))?;
     }
     if let Some(kinds) = raw.spec.kinds {
         let help = "take it out; containers of known kinds and pod templates in others are found without it";
@@ -104,7 +105,7 @@ fn registry(raw: At<RawRegistry>, line: usize, standing: Standing) -> Result<Reg
     };
     for (key, path) in [("ca", &raw.ca), ("layout", &raw.layout)] {
         if let Some(path) = path {
-            super::not_empty(path, key)?;
+            not_empty(path, key)?;
         }
     }
     Ok(RegistrySettings {

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::rule::setting::{SettingError, nearest, span_of};
 use crate::span::{LineIndex, Place, Span};
 
+/// The message of a null where a value should stand.
+pub(super) const NO_VALUE: &str = "a key or list entry without a value";
+
 /// A policy or config that can't be used. Always exit 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
@@ -63,11 +66,14 @@ impl Text<'_> {
     }
 }
 
-/// What the reader of YAML refused, in our words.
-pub(super) fn fault(error: &serde_saphyr::Error) -> SettingError {
+/// What the reader of YAML refused in `text`, in our words.
+pub(super) fn fault(error: &serde_saphyr::Error, text: &str) -> SettingError {
     use serde_saphyr::Error as E;
     let error = error.without_snippet();
-    let span = error.location().as_ref().map_or(Span::new(0, 0), span_of);
+    let span = error.location().map_or(Span::new(0, 0), |location| match location.span().byte_offset() {
+        Some(_) => span_of(&location),
+        None => at_line(text, location.line(), location.column()),
+    });
     let (message, help) = match error {
         E::SerdeUnknownField { field, expected, .. } => (format!("unknown key `{field}`"), suggestion(field, expected)),
         E::SerdeUnknownVariant { variant, expected, .. } => {
@@ -81,7 +87,16 @@ pub(super) fn fault(error: &serde_saphyr::Error) -> SettingError {
         E::SerdeInvalidType { unexpected, expected, .. } | E::SerdeInvalidValue { unexpected, expected, .. } => {
             (format!("{unexpected} where {expected} is expected"), String::new())
         }
+        E::Unexpected { expected: "mapping start", .. } => {
+            ("a mapping is expected here".to_owned(), "write `key: value`".to_owned())
+        }
+        E::Unexpected { expected: "sequence start", .. } => {
+            ("a list is expected here".to_owned(), "write `[one, two]`".to_owned())
+        }
+        E::Unexpected { expected: "string scalar", .. } => ("a text is expected here".to_owned(), String::new()),
         E::Unexpected { expected, .. } => (format!("{expected} is expected here"), String::new()),
+        E::InvalidBooleanStrict { .. } => ("neither true nor false".to_owned(), "write `true` or `false`".to_owned()),
+        E::Message { msg, .. } if msg == NO_VALUE => (msg.clone(), "write a value, or leave the key away".to_owned()),
         E::MergeKeyNotAllowed { .. } => ("merge keys (`<<`) are not read".to_owned(), "write the keys out".to_owned()),
         E::Budget { .. }
         | E::AliasReplayLimitExceeded { .. }
@@ -90,10 +105,14 @@ pub(super) fn fault(error: &serde_saphyr::Error) -> SettingError {
             ("the document holds more than a policy can".to_owned(), "write aliases out, and nest less".to_owned())
         }
         E::AliasError { error, .. } => {
-            let inner = fault(error);
+            let inner = fault(error, text);
             (inner.message, inner.help)
         }
-        other => (one_line(&other.to_string()), String::new()),
+        other => {
+            let message = one_line(&other.to_string());
+            let tag = message.starts_with("unsupported tag");
+            (message, if tag { "put quotes around a pattern that begins with `!`".to_owned() } else { String::new() })
+        }
     };
     SettingError { span, message, help }
 }
@@ -118,4 +137,13 @@ fn one_line(message: &str) -> String {
         Some(at) => line[..at].trim_end_matches([':', ',']).to_owned(),
         None => line.to_owned(),
     }
+}
+
+/// An empty span at a line and column, both from 1, the column in Unicode scalars.
+fn at_line(text: &str, line: u64, column: u64) -> Span {
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let before: usize = text.split_inclusive('\n').take(number(line)).map(str::len).sum();
+    let found = text[before..].lines().next().unwrap_or_default();
+    let inside = found.char_indices().nth(number(column)).map_or(found.len(), |(at, _)| at);
+    Span::new(before + inside, before + inside)
 }

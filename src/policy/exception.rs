@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
+use super::checks::rule_id;
 use super::document::RawException;
-use super::rule_id;
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::{Reference, split_host};

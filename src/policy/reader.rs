@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use super::error::{PolicyError, Text, fault};
+use super::error::{NO_VALUE, PolicyError, Text, fault};
 use crate::limits;
 use crate::rule::setting::{At, SettingError};
 use crate::span::Span;
@@ -163,7 +163,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, SettingError> {
         reject_unsupported_tags: true,
         with_snippet: false
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| fault(&error))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| fault(&error, text))
 }
 
 /// Any value without a null in it: a key that stands there must say something.
@@ -185,7 +185,7 @@ impl<'de> Visitor<'de> for AnyButNull {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Sound, E> {
-        Err(E::custom("a key or list entry without a value"))
+        Err(E::custom(NO_VALUE))
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Sound, E> {

@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::built_in::{BUILT_INS, BuiltIn, built_in};
 use super::kind::RuleKind;
-use super::setting::{At, LevelSetting, SettingError, Settings as _};
+use super::setting::{At, LevelSetting, SettingError, Settings as _, nearest};
 use super::{Rule, image_size, mutable_tag, pinned_digest, platforms, tag_digest_match, trusted_registry};
 use crate::span::Span;
 
@@ -33,6 +34,16 @@ table!(trusted_registry, mutable_tag, pinned_digest, tag_digest_match, image_siz
 /// The kind of that id.
 pub fn kind(id: &str) -> Option<&'static RuleKind> {
     RULES.iter().find(|kind| kind.id == id)
+}
+
+/// The page of a rule or a built-in, as Markdown; what `explain ID` prints.
+pub fn page(id: &str) -> Option<String> {
+    kind(id).map(RuleKind::page).or_else(|| built_in(id).map(BuiltIn::page))
+}
+
+/// The nearest id to one that is not known, of rules and built-ins.
+pub fn nearest_id(id: &str) -> Option<&'static str> {
+    nearest(id, RULES.iter().map(|kind| kind.id).chain(BUILT_INS.iter().map(|built_in| built_in.id)))
 }
 
 /// One rule of a statement, read from its settings.
@@ -131,6 +142,17 @@ mod tests {
             let page = kind.page();
             assert!(kind.settings.iter().all(|(name, _)| page.contains(name)) && page.contains("## Fails"), "{page}");
         }
+    }
+
+    #[test]
+    fn every_id_has_one_page() {
+        let ids: Vec<&str> = RULES.iter().map(|kind| kind.id).chain(BUILT_INS.iter().map(|b| b.id)).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+        for id in ids {
+            assert!(page(id).is_some_and(|page| page.starts_with(&format!("# {id}\n"))), "{id}");
+        }
+        assert_eq!((page("image-sise"), nearest_id("image-sise")), (None, Some("image-size")));
+        assert_eq!(nearest_id("unmached"), Some("unmatched"));
     }
 
     #[test]
