@@ -143,7 +143,7 @@ pub(crate) mod testing {
 
     /// A case of which nothing is known.
     pub(crate) fn case(reference: &Reference) -> Case<'_> {
-        Case { reference, digest: None, tag: None, image: None, platforms: &[] }
+        Case { reference, digest: None, tag: None, tag_children: None, image: None, platforms: &[] }
     }
 
     /// What a rule says of a reference of which nothing is known.

@@ -82,9 +82,16 @@ impl Rule for TagDigestMatch {
         let update = "run `plimsoll pin --update`, or name the tag that the digest belongs to";
         match case.tag {
             Some(Ok(now)) if now == pinned => Judgement::Satisfied,
+            Some(Ok(_)) if matches!(case.tag_children, Some(Ok(children)) if children.contains(pinned)) => {
+                Judgement::Satisfied
+            }
             Some(Ok(now)) if now.algorithm() != pinned.algorithm() => Judgement::Undecided(Problem::new(
                 format!("tag `{tag}` names {now} now, which can't be compared with {pinned}"),
                 "pin by the algorithm that the registry uses",
+            )),
+            Some(Ok(now)) if matches!(case.tag_children, Some(Err(_))) => Judgement::Undecided(Problem::new(
+                format!("tag `{tag}` names {now} now, which could not be read to see whether {pinned} is a part of it"),
+                "make the registry reachable and run again",
             )),
             Some(Ok(now)) => Judgement::Violated(Problem::new(
                 format!("tag `{tag}` has moved: it names {now} now, pinned is {pinned}"),
@@ -111,6 +118,24 @@ mod tests {
     use super::super::example::testing::{case, reference, rule};
     use super::*;
     use crate::digest::Digest;
+
+    #[test]
+    fn a_pin_to_one_child_of_the_index_has_not_moved() {
+        let rule = rule::<Settings>("{}");
+        let (index, child, other) = (Digest::sha256(b"i"), Digest::sha256(b"c"), Digest::sha256(b"o"));
+        let error = crate::image::ImageError::Unsound { digest: index.clone(), reason: "html".to_owned() };
+        let children = [child.clone()];
+        for (pinned, children, satisfied) in [
+            (&child, Ok(&children[..]), true),
+            (&other, Ok(&children[..]), false),
+            (&child, Ok(&[][..]), false),
+            (&child, Err(&error), false),
+        ] {
+            let reference = reference(&format!("r.io/x:1@{pinned}"));
+            let case = super::Case { tag: Some(Ok(&index)), tag_children: Some(children), ..case(&reference) };
+            assert_eq!(rule.check(&case) == Judgement::Satisfied, satisfied);
+        }
+    }
 
     #[test]
     fn moved_gone_and_unknown_are_told_apart() {

@@ -21,8 +21,8 @@ pub struct Request<'a> {
     pub current: &'a Path,
     /// The format that named files have whatever they are called (`--as`).
     pub format: Option<&'static dyn Format>,
-    /// What the config leaves out.
-    pub ignore: &'a Ignored,
+    /// What the configs leave out.
+    pub ignore: &'a [Ignored],
 }
 
 /// One file of a run.
@@ -229,7 +229,7 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
         if path.symlink_metadata().is_err() || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
-        if request.ignore.holds(&path) {
+        if request.ignore.iter().any(|ignored| ignored.holds(&path)) {
             found.ignored += 1;
             continue;
         }
@@ -382,7 +382,8 @@ mod tests {
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         let globs: Vec<String> = ignore.iter().map(|glob| (*glob).to_owned()).collect();
         let ignore = Ignored::new(root, &globs).expect("globs");
-        discover(&Request { paths: &paths, current: root, format: None, ignore: &ignore }).expect("a list")
+        discover(&Request { paths: &paths, current: root, format: None, ignore: std::slice::from_ref(&ignore) })
+            .expect("a list")
     }
 
     fn names(found: &Discovered) -> Vec<&str> {
@@ -476,7 +477,8 @@ mod tests {
         write(folder.path(), "a.yaml", "x: 1");
         fs::create_dir(folder.path().join(".git")).expect("a folder");
         let ignore = Ignored::default();
-        let request = Request { paths: &[], current: folder.path(), format: None, ignore: &ignore };
+        let request =
+            Request { paths: &[], current: folder.path(), format: None, ignore: std::slice::from_ref(&ignore) };
         assert!(matches!(discover(&request), Err(WalkError::Git { .. })));
     }
 
@@ -487,7 +489,7 @@ mod tests {
         let ignore = Ignored::default();
         let with = |path: &str, format| {
             let paths = [PathBuf::from(path)];
-            discover(&Request { paths: &paths, current: folder.path(), format, ignore: &ignore })
+            discover(&Request { paths: &paths, current: folder.path(), format, ignore: std::slice::from_ref(&ignore) })
         };
         assert!(matches!(with("none.yaml", None), Err(WalkError::Path { .. })));
         assert!(matches!(with("notes.txt", None), Err(WalkError::NoFormat(name)) if name == "notes.txt"));
