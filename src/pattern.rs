@@ -156,10 +156,9 @@ impl Pattern {
         let host = match &self.host {
             Host::Any => true,
             Host::Literal(host) => host == repository.host(),
-            Host::OneLabel(suffix) => repository
-                .host()
-                .strip_suffix(suffix.as_str())
-                .is_some_and(|label| !label.is_empty() && !label.contains(['.', ':', '['])),
+            Host::OneLabel(suffix) => {
+                repository.host().strip_suffix(suffix.as_str()).is_some_and(|label| !label.contains('.'))
+            }
         };
         let components: Vec<&str> = repository.path().split('/').collect();
         let component = |piece: &Piece, found: &&str| matches!(piece, Piece::One(glob) if glob.fits(found));
