@@ -200,6 +200,12 @@ impl Patterns {
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.fits(reference));
         any(&self.into) && !any(&self.out)
     }
+
+    /// A pattern of this list that means the same as one of `other`, however both are written.
+    pub fn shared(&self, other: &Self) -> Option<&Pattern> {
+        let same = |a: &Pattern, b: &Pattern| a.host == b.host && a.path == b.path && a.tag == b.tag;
+        self.into.iter().find(|a| other.into.iter().any(|b| same(a, b)))
+    }
 }
 
 /// The patterns, those that take out last, with commas between.
