@@ -156,10 +156,9 @@ impl Pattern {
         let host = match &self.host {
             Host::Any => true,
             Host::Literal(host) => host == repository.host(),
-            Host::OneLabel(suffix) => repository
-                .host()
-                .strip_suffix(suffix.as_str())
-                .is_some_and(|label| !label.is_empty() && !label.contains(['.', ':', '['])),
+            Host::OneLabel(suffix) => {
+                repository.host().strip_suffix(suffix.as_str()).is_some_and(|label| !label.contains('.'))
+            }
         };
         let components: Vec<&str> = repository.path().split('/').collect();
         let component = |piece: &Piece, found: &&str| matches!(piece, Piece::One(glob) if glob.fits(found));
@@ -200,6 +199,12 @@ impl Patterns {
     pub fn fits(&self, reference: &Reference) -> bool {
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.fits(reference));
         any(&self.into) && !any(&self.out)
+    }
+
+    /// A pattern of this list that means the same as one of `other`, however both are written.
+    pub fn shared(&self, other: &Self) -> Option<&Pattern> {
+        let same = |a: &Pattern, b: &Pattern| a.host == b.host && a.path == b.path && a.tag == b.tag;
+        self.into.iter().find(|a| other.into.iter().any(|b| same(a, b)))
     }
 }
 

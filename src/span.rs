@@ -97,7 +97,7 @@ impl<'a> LineIndex<'a> {
     /// The place of a byte offset; an offset past the end is taken as the end.
     pub fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.bytes.len());
-        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let line = self.line_at(offset);
         let start = self.starts[line - 1].min(offset);
         let column = offset - start - (self.continuations_before(offset) - self.continuations_before(start)) + 1;
         Place { line, column }
@@ -108,6 +108,11 @@ impl<'a> LineIndex<'a> {
         self.continuations
             .get(block)
             .map_or(0, |before| before + count_continuations(&self.bytes[block * BLOCK..offset]))
+    }
+
+    /// The line of a byte offset, from 1, without the work of counting columns.
+    pub fn line_at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
     /// The bytes of a line (from 1) without its line end; empty where there is no such line.
@@ -144,6 +149,7 @@ mod tests {
         assert_eq!(index.place(at("x")), Place { line: 2, column: 6 });
         assert_eq!(index.place(at("c\n")), Place { line: 3, column: 1 });
         assert_eq!(index.place(usize::MAX), Place { line: 4, column: 1 });
+        assert_eq!((index.line_at(0), index.line_at(at("x")), index.line_at(usize::MAX)), (1, 2, 4));
     }
 
     #[test]

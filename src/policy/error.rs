@@ -42,26 +42,31 @@ impl std::error::Error for PolicyError {}
 #[derive(Debug)]
 pub(super) struct Text<'a> {
     pub(super) file: &'a str,
-    pub(super) text: &'a str,
+    pub(super) whole: &'a str,
+    lines: LineIndex<'a>,
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    pub(super) fn new(text: &'a str, file: &'a str) -> Self {
+        Self { file, whole: text, lines: LineIndex::new(text.as_bytes()) }
+    }
+
     /// The line of a span, from 1.
     pub(super) fn line(&self, span: Span) -> usize {
-        LineIndex::new(self.text.as_bytes()).place(span.start).line
+        self.lines.line_at(span.start)
     }
 
     pub(super) fn error(&self, fault: SettingError) -> PolicyError {
         let SettingError { span, message, help } = fault;
-        let end = span.end.min(self.text.len());
+        let end = span.end.min(self.whole.len());
         let span = Span::new(span.start.min(end), end);
         PolicyError {
             file: self.file.to_owned(),
-            place: LineIndex::new(self.text.as_bytes()).place(span.start),
+            place: self.lines.place(span.start),
             span,
             message,
             help,
-            source: Arc::from(self.text),
+            source: Arc::from(self.whole),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From documents as written to a policy that can judge: each value is checked once, here, and trusted from then on.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::checks::{not_empty, rule_id};
@@ -17,7 +19,7 @@ use crate::span::Span;
 /// Reads a policy file: exactly one `ImagePolicy`, at most one `GateConfig` that chooses no transport.
 /// `file` is the name that errors show, `now` the run's clock, `formats` the ids of every known format.
 pub fn load(text: &str, file: &str, now: Timestamp, formats: &[&str]) -> Result<Loaded, PolicyError> {
-    let text = Text { file, text };
+    let text = Text::new(text, file);
     let (mut policy, mut config) = (None, None);
     for document in reader::documents(&text)? {
         match document.kind {
@@ -33,7 +35,7 @@ pub fn load(text: &str, file: &str, now: Timestamp, formats: &[&str]) -> Result<
 
 /// Reads the file that `--config` names: exactly one `GateConfig`, every key allowed.
 pub fn load_config(text: &str, file: &str) -> Result<GateConfig, PolicyError> {
-    let text = Text { file, text };
+    let text = Text::new(text, file);
     let mut config = None;
     for document in reader::documents(&text)? {
         if document.kind == Kind::Policy {
@@ -59,10 +61,11 @@ fn read_policy(text: &Text<'_>, document: &Document, now: Timestamp, formats: &[
     let spec = raw.spec;
     let built_ins = built_ins(text, &spec);
     let mut statements: Vec<Statement> = Vec::new();
+    let mut names = HashSet::new();
     for raw in spec.statements {
         let at = raw.name.span;
         let statement = statement(text, raw, formats).map_err(|error| text.error(error))?;
-        if statements.iter().any(|other| other.name == statement.name) {
+        if !names.insert(statement.name.clone()) {
             let message = format!("a second statement named `{}`", statement.name);
             return Err(text.error(SettingError::new(at, message, "give each its own name")));
         }

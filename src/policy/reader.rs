@@ -53,12 +53,12 @@ impl Document {
 /// The documents of the stream and their kinds, at most one of each.
 pub(super) fn documents(text: &Text<'_>) -> Result<Vec<Document>, PolicyError> {
     let whole = Span::new(0, 0);
-    if text.text.len() as u64 > limits::POLICY_BYTES {
+    if text.whole.len() as u64 > limits::POLICY_BYTES {
         let message = format!("longer than {} bytes", limits::POLICY_BYTES);
         return Err(text.error(SettingError::new(whole, message, "a policy is a short text; split nothing into it")));
     }
     let mut found: Vec<Document> = Vec::new();
-    for range in split(text.text) {
+    for range in split(text.whole) {
         let document = document(text, range)?;
         if let Some(twice) = found.iter().find(|other| other.kind == document.kind) {
             let message = format!("a second {} in one file", twice.kind.name());
@@ -77,7 +77,7 @@ struct Head {
 }
 
 fn document(text: &Text<'_>, range: Span) -> Result<Document, PolicyError> {
-    let blanked = blank(text.text, range);
+    let blanked = blank(text.whole, range);
     let read = || {
         parse::<Sound>(&blanked)?;
         parse::<Head>(&blanked)

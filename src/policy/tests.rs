@@ -568,6 +568,39 @@ fn broken_policies_are_refused_at_their_place() {
         assert!(error.span.of(error.source.as_bytes()).is_some(), "{error}");
     }
     assert!(read(&rule("pinned-digest: {}")).is_ok() && read(&exception(ok)).is_ok());
+    assert!(read(&exception(&ok.replace("2026-12-31", "2027-11-21"))).is_ok(), "366 days ahead");
+    assert!(read(&exception(&ok.replace("2026-12-31", "2020-01-01"))).is_ok(), "past, and kept");
+}
+
+#[test]
+fn a_doubled_key_is_seen_however_it_is_written() {
+    for twice in [
+        "\"statements\"",
+        "'statements'",
+        "\"st\\x61tements\"",
+        "? statements\n  ",
+        "!!str statements",
+        "\"spec\": 1\n  statements",
+    ] {
+        let text = policy(&format!("  statements: []\n  {twice}: []\n"));
+        assert!(read(&text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_torn_policy_never_panics_and_keeps_its_place() {
+    let mut refused = 0;
+    for (at, letter) in SOUND.char_indices().step_by(3) {
+        let without = [&SOUND[..at], &SOUND[at + letter.len_utf8()..]].concat();
+        for text in [SOUND[..at].to_owned(), without, SOUND.replacen(letter, "\u{2028}é", 1)] {
+            if let Err(error) = read(&text) {
+                refused += 1;
+                assert!(error.span.of(text.as_bytes()).is_some() && !error.message.is_empty(), "{error}");
+                assert!(error.place.line <= text.lines().count() + 1, "{error}");
+            }
+        }
+    }
+    assert!(refused > 400, "{refused}");
 }
 
 #[test]
@@ -582,6 +615,12 @@ fn a_bomb_is_refused_and_does_not_hang() {
     let nested = policy(&format!("  statements: {}\n", "{a: ".repeat(10_000)));
     let exception = "image: docker.io/library/nginx, rules: [image-size], reason: r, owner: o, expires: 2026-12-31";
     let reused = policy(&format!("  statements: []\n  exceptions: [&e {{{exception}}}, {}]\n", "*e, ".repeat(20_000)));
+    let item = |at: usize| format!("{{name: n{at}, match: [x], rules: {{pinned-digest: {{}}}}}}, ");
+    let long = policy(&format!("  statements: [{}]\n", (0..12_000).map(item).collect::<String>()));
+    assert_eq!(
+        read(&long).map(|loaded| loaded.policy.statements().len()).map_err(|error| error.to_string()),
+        Ok(12_000)
+    );
     for (name, text) in
         [("laughs", laughs), ("wide", wide), ("documents", documents), ("nested", nested), ("reused", reused)]
     {

@@ -73,14 +73,18 @@ impl setting::Settings for Settings {
                 "write `allow: [\"docker.io/library/*\"]`",
             ));
         }
-        if let (Some(allow), Some(deny)) = (&self.allow, &self.deny)
-            && let Some(both) = deny.value.iter().find(|d| allow.value.iter().any(|a| a.value == d.value))
+        let parsed =
+            |list: &Option<At<Vec<At<String>>>>| list.as_ref().map(|list| patterns(&list.value, list.span)).transpose();
+        let (allow, deny) = (parsed(&self.allow)?, parsed(&self.deny)?);
+        if let (Some(allow), Some(deny)) = (&allow, &deny)
+            && let Some(both) = deny.shared(allow)
         {
-            let message = format!("`{}` stands in both `allow` and `deny`", both.value);
-            return Err(SettingError::new(both.span, message, "leave it in one of the two"));
+            let written = self.deny.iter().flat_map(|list| &list.value).find(|found| found.value == both.to_string());
+            let message = format!("`{both}` stands in both `allow` and `deny`");
+            let span = written.map_or(at, |found| found.span);
+            return Err(SettingError::new(span, message, "leave it in one of the two"));
         }
-        let parsed = |list: Option<At<Vec<At<String>>>>| list.map(|list| patterns(&list.value, list.span)).transpose();
-        Ok(Box::new(TrustedRegistry { allow: parsed(self.allow)?, deny: parsed(self.deny)? }))
+        Ok(Box::new(TrustedRegistry { allow, deny }))
     }
 }
 
@@ -148,6 +152,7 @@ mod tests {
             ("{deny: []}", "list of patterns is empty"),
             ("{allow: [\"!nginx\"]}", "takes out"),
             ("{allow: [nginx], deny: [nginx]}", "both"),
+            ("{allow: [docker.io/library/nginx], deny: [quay.io/x, nginx]}", "`nginx` stands in both"),
             ("{allow: [\"*/x\"]}", "names no registry"),
             ("{allow: nginx}", "sequence"),
         ];
