@@ -153,10 +153,13 @@ fn reads_as_template(tree: &Tree<'_>, bytes: &[u8]) -> bool {
 
 /// Whether bytes that could not be read could name an image: they hold a key of a place, or what could hide one.
 fn could_hold_reference(bytes: &[u8]) -> bool {
+    // looking for every key costs more than it tells
+    const LARGE: usize = 1 << 20;
     const KEYS: [&[u8]; 3] = [b"image", b"ontainers", b"reference"];
     const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!binary", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
     let holds = |name: &&[u8]| bytes.windows(name.len()).any(|window| window == *name);
-    str::from_utf8(bytes).is_err()
+    bytes.len() > LARGE
+        || str::from_utf8(bytes).is_err()
         || KEYS.iter().any(holds)
         || HIDING.iter().any(holds)
         || custom_resource::could_stand_in(bytes)
