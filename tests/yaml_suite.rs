@@ -91,7 +91,9 @@ fn node(tree: &Tree<'_>, id: NodeId, bytes: &[u8], lines: &mut Vec<String>) {
         }
         Kind::Sequence(items) => {
             lines.push(format!("+SEQ{tag}"));
-            items.iter().for_each(|item| node(tree, *item, bytes, lines));
+            for item in items {
+                node(tree, *item, bytes, lines);
+            }
             lines.push("-SEQ".to_owned());
         }
         Kind::Mapping(pairs) => {
@@ -122,7 +124,7 @@ fn normal(line: &str) -> Option<String> {
     }
     if rest.starts_with('<') {
         let (tag, after) = rest.split_once('>').expect("a closed tag");
-        normal += &format!(" {tag}>");
+        normal = format!("{normal} {tag}>");
         rest = after.trim_start_matches(' ');
     }
     if kind == "=VAL" {
