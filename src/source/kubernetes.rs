@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::source::page::Page;
 use crate::source::{Format, Found, Occurrence, Role, Unread, custom_resource, pod, template};
-use crate::span::LineIndex;
-use crate::yaml::{self, Broken, Document, Kind, Tree};
+use crate::span::{LineIndex, Span};
+use crate::yaml::{self, Broken, Document, Kind, Style, Tree};
 
 /// The format.
 pub(crate) struct Kubernetes;
@@ -49,13 +49,21 @@ impl Search<'_> {
         let bytes = document.span.of(self.bytes).unwrap_or_default();
         let text = str::from_utf8(bytes).unwrap_or_default();
         match &document.tree {
-            Ok(tree) if !reads_as_template(tree, self.bytes) => {
-                self.tree(document.index, tree, None);
-                self.other_line_ends(document, tree, text);
-            }
-            Ok(_) => self.template(document, text, None),
-            Err(broken) => self.template(document, text, Some(broken)),
+            Ok(tree) if reads_as_template(tree, self.bytes) => match template::mask(text) {
+                Some(masked) => self.template(document, &masked, Ok(tree)),
+                None => self.plain(document, tree, text),
+            },
+            Ok(tree) => self.plain(document, tree, text),
+            Err(broken) => match template::mask(text) {
+                Some(masked) => self.template(document, &masked, Err(broken)),
+                None => self.unread(broken.offset, broken.reason.clone(), could_hold_reference(bytes)),
+            },
         }
+    }
+
+    fn plain(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
+        self.tree(document.index, tree, None);
+        self.other_line_ends(document, tree, text);
     }
 
     /// Adds what a tree holds; tells whether one of its keys is written by a template.
@@ -90,30 +98,35 @@ impl Search<'_> {
         masked_key
     }
 
-    /// A document that does not parse, or only by accident: read without its actions, where it has any.
-    fn template(&mut self, document: &Document<'_>, text: &str, broken: Option<&Broken>) {
+    /// A document that does not parse, or only by accident, read without its actions.
+    fn template(&mut self, document: &Document<'_>, masked: &template::Masked, read: Result<&Tree<'_>, &Broken>) {
+        const RENDER: &str = "render it first, for example `helm template … | plimsoll check -`";
         let start = document.span.start;
-        let Some(masked) = template::mask(text) else {
-            if let Some(broken) = broken {
-                let could_hold = could_hold_reference(document.span.of(self.bytes).unwrap_or_default());
-                self.unread(broken.offset, broken.reason.clone(), could_hold);
-            }
-            return;
-        };
         match yaml::parse_text(&masked.text, start) {
             Ok(tree) => {
-                let masked_key = self.tree(document.index, &tree, Some((&masked, start, broken.is_none())));
-                let emits = masked.emits.or(if masked_key { masked.masks.first().copied() } else { None });
-                if let Some(action) = emits {
-                    let what = "a template: an action in it may write any lines or keys";
-                    let reason = format!("{what}; render it first, for example `helm template … | plimsoll check -`");
+                let masked_key = self.tree(document.index, &tree, Some((masked, start, read.is_ok())));
+                let texts = read.map_or_else(|_| Vec::new(), quoted);
+                let inside = |action: &Span| {
+                    let at = texts.partition_point(|text| text.end <= start + action.start);
+                    texts.get(at).is_some_and(|text| text.start <= start + action.start)
+                };
+                let first_key = if masked_key { masked.masks.first() } else { None };
+                if let Some(action) = masked.emits.iter().find(|action| !inside(action)).or(first_key) {
+                    let reason = format!("a template: an action in it may write any lines or keys; {RENDER}");
                     self.unread(start + action.start, reason, true);
                 }
             }
             Err(inner) => {
-                let what = format!("a template that is no YAML even without its actions ({})", inner.reason);
-                let reason = format!("{what}; render it first, for example `helm template … | plimsoll check -`");
-                self.unread(broken.map_or(inner.offset, |broken| broken.offset), reason, true);
+                let offset = match read {
+                    Ok(tree) => {
+                        self.tree(document.index, tree, None);
+                        inner.offset
+                    }
+                    Err(broken) => broken.offset,
+                };
+                let reason =
+                    format!("a template that is no YAML even without its actions ({}); {RENDER}", inner.reason);
+                self.unread(offset, reason, true);
             }
         }
     }
@@ -143,20 +156,34 @@ fn is_harmless(hit: &pod::Hit, occurrence: &Occurrence) -> bool {
     matches!(hit.shape, pod::Shape::Wrong(_)) && matches!(occurrence.subject, crate::source::Subject::NotAnImage { .. })
 }
 
-/// `{{ x }}` without quotes is a map in a map to YAML: it parses, and means something else.
+/// `{{ x }}` without quotes is a map in a map to YAML, and in a line below a text a part of it: such a document parses,
+/// and means something else once it is rendered. In quotes and in blocks an action is text.
 fn reads_as_template(tree: &Tree<'_>, bytes: &[u8]) -> bool {
     tree.ids().any(|id| {
         let node = tree.node(id);
-        matches!(node.kind, Kind::Mapping(_)) && bytes[node.span.start..].starts_with(b"{{")
+        match &node.kind {
+            Kind::Mapping(_) => bytes[node.span.start..].starts_with(b"{{"),
+            Kind::Scalar(scalar) => scalar.style == Style::Plain && scalar.value.contains("{{"),
+            Kind::Sequence(_) | Kind::Alias(_) => false,
+        }
     })
+}
+
+/// The spans of scalars in quotes and blocks, in order.
+fn quoted(tree: &Tree<'_>) -> Vec<Span> {
+    let is_text = |kind: &Kind<'_>| matches!(kind, Kind::Scalar(scalar) if scalar.style != Style::Plain);
+    tree.ids().map(|id| tree.node(id)).filter(|node| is_text(&node.kind)).map(|node| node.span).collect()
 }
 
 /// Whether bytes that could not be read could name an image: they hold a key of a place, or what could hide one.
 fn could_hold_reference(bytes: &[u8]) -> bool {
+    // looking for every key costs more than it tells
+    const LARGE: usize = 1 << 20;
     const KEYS: [&[u8]; 3] = [b"image", b"ontainers", b"reference"];
     const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!binary", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
     let holds = |name: &&[u8]| bytes.windows(name.len()).any(|window| window == *name);
-    str::from_utf8(bytes).is_err()
+    bytes.len() > LARGE
+        || str::from_utf8(bytes).is_err()
         || KEYS.iter().any(holds)
         || HIDING.iter().any(holds)
         || custom_resource::could_stand_in(bytes)
@@ -196,7 +223,13 @@ mod tests {
 
     #[test]
     fn what_is_found() {
-        let rows: [(&str, &[&str]); 27] = [
+        let rows: [(&str, &[&str]); 33] = [
+            ("spec:\n  a: b\n    {{- toYaml .c | nindent 2 }}\n", &["unread 3:5 undecided"]),
+            ("a: echo {{ b }}\nc: |\n  {{ d }}\n  e\n", &[]),
+            ("a: |\n  {{ b }}\ncontainers: [{image: c}]\n", &["0 containers[0].image image c"]),
+            ("a: {{ it's }}\ncontainers: [{image: c}]\n", &["0 containers[0].image image c"]),
+            ("a: x{{ b }}\ncontainers:\n- image: c\n", &["0 containers[0].image image c"]),
+            ("a: {{{ b }}}\ncontainers: [{image: c:{{ d }}}]\n", &["0 containers[0].image undecided c:{{ d }} fixed"]),
             ("containers: [{image: a}]", &["0 containers[0].image image a"]),
             ("\u{feff}containers: [{image: \"a:1\"}]\r\n", &["0 containers[0].image image a:1"]),
             ("a: 1\n---\ncontainers: [{image: a}]", &["1 containers[0].image image a"]),

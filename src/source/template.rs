@@ -10,8 +10,8 @@ pub(crate) struct Masked {
     pub(crate) text: String,
     /// Where actions stood, in order.
     pub(crate) masks: Vec<Span>,
-    /// The first action that may write whole lines: an output alone on its line, or one that indents.
-    pub(crate) emits: Option<Span>,
+    /// The actions that may write whole lines: outputs alone on their line, and those that indent.
+    pub(crate) emits: Vec<Span>,
 }
 
 impl Masked {
@@ -51,19 +51,20 @@ pub(crate) fn mask(text: &str) -> Option<Masked> {
     let lines = Lines::new(&bytes);
     let alone: Vec<bool> =
         actions.iter().map(|action| lines.blank(action.start) && lines.blank(action.end - 1)).collect();
-    let mut emits = None;
+    let mut emits = Vec::new();
     for (action, alone) in actions.iter().zip(alone) {
         let body = body(&text[action.start..action.end]);
         if is_silent(body) {
             continue;
         }
         if alone || writes_lines(body) {
-            emits = emits.or(Some(*action));
+            emits.push(*action);
         }
         if !alone {
             bytes[action.start..action.end].fill(b'x');
         }
     }
+    lines.empty(&mut bytes, &actions);
     let text = String::from_utf8(bytes).expect("whole actions were replaced by as many ASCII bytes");
     Some(Masked { text, masks: actions, emits })
 }
@@ -77,7 +78,7 @@ fn blank(bytes: &mut [u8]) {
     }
 }
 
-/// Which lines are blank; all at once, for a file of one line with many actions.
+/// Which lines are blank, once all actions are; all at once, for a file of one line with many actions.
 struct Lines {
     /// Where each line starts, and whether it is blank.
     lines: Vec<(usize, bool)>,
@@ -94,9 +95,27 @@ impl Lines {
         Self { lines }
     }
 
+    fn at(&self, offset: usize) -> usize {
+        self.lines.partition_point(|(start, _)| *start <= offset).saturating_sub(1)
+    }
+
     fn blank(&self, offset: usize) -> bool {
-        let line = self.lines.partition_point(|(start, _)| *start <= offset);
-        line.checked_sub(1).is_some_and(|line| self.lines[line].1)
+        self.lines.get(self.at(offset)).is_some_and(|(_, blank)| *blank)
+    }
+
+    /// Makes the blank lines of actions empty ones: white space alone would count as a block scalar's indentation.
+    fn empty(&self, bytes: &mut [u8], actions: &[Span]) {
+        let mut next = 0;
+        for action in actions {
+            for line in self.at(action.start).max(next)..=self.at(action.end - 1) {
+                let end = self.lines.get(line + 1).map_or(bytes.len(), |(start, _)| *start);
+                let (start, blank) = self.lines[line];
+                if blank {
+                    bytes[start..end].iter_mut().filter(|byte| **byte != b'\r').for_each(|byte| *byte = b'\n');
+                }
+                next = line + 1;
+            }
+        }
     }
 }
 
@@ -176,21 +195,25 @@ mod tests {
     fn actions_are_blotted_out_byte_for_byte() {
         let rows = [
             ("a: {{ .x }}\n", "a: xxxxxxxx\n", false),
-            ("{{- if .x }}\na: 1\n{{ end }}", "            \na: 1\n         ", false),
+            ("{{- if .x }}\na: 1\n{{ end }}", "\n\n\n\n\n\n\n\n\n\n\n\n\na: 1\n\n\n\n\n\n\n\n\n\n", false),
             ("a: {{ if .x }}b{{ end }}", "a:            b         ", false),
-            ("{{ $x := 1 }}\n", "             \n", false),
-            ("{{ include \"x\" . }}\n", "                   \n", true),
+            ("{{ $x := 1 }}\n", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n", false),
+            ("{{ include \"x\" . }}\n", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n", true),
             ("a: {{ toYaml .x | nindent 2 }}", "a: xxxxxxxxxxxxxxxxxxxxxxxxxxx", true),
             ("a: {{ \"}}\" }}", "a: xxxxxxxxxx", false),
-            ("{{/* }} \" \n */}}\na: 1", "          \n     \na: 1", false),
+            ("{{/* }} \" \n */}}\na: 1", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\na: 1", false),
             ("a: {{ `}}` }}é", "a: xxxxxxxxxxé", false),
             ("a: {{ .é }}", "a: xxxxxxxxx", false),
             ("a: b{{ .x\n }}c", "a: bxxxxxxxxxc", false),
-            ("{{ if eq $x \"a\" }}{{ toYaml . }}{{ end }}\n", "                                         \n", true),
+            (
+                "{{ if eq $x \"a\" }}{{ toYaml . }}{{ end }}\n",
+                "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
+                true,
+            ),
         ];
         for (text, expected, emits) in rows {
             let masked = mask(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((masked.text.as_str(), masked.emits.is_some()), (expected, emits), "{text}");
+            assert_eq!((masked.text.as_str(), !masked.emits.is_empty()), (expected, emits), "{text}");
             assert_eq!(masked.text.len(), text.len());
         }
         for text in ["a: b", "{{ open", "{{ \"open }}", "{{/* open }}", "{ { x } }"] {

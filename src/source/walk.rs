@@ -1,7 +1,7 @@
 //! The files of a run: what git tracks or would track, else every file of a folder.
 //! It reads no policy and no content; a file that can't be read is an error of that file, never one file fewer.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -253,10 +253,10 @@ fn link(path: &Path, root: &Path) -> Link {
 /// By shown path, each real file once for each format: a named one before a walked one, a file before a link to it.
 fn once(files: &mut Vec<File>) {
     files.sort_by(|a, b| (!a.named, a.link != Link::No, &a.shown).cmp(&(!b.named, b.link != Link::No, &b.shown)));
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     files.retain(|file| {
         let real = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-        seen.insert((real, file.format.id()), ()).is_none()
+        seen.insert((real, file.format.id()))
     });
     files.sort_by(|a, b| a.shown.cmp(&b.shown));
 }

@@ -2,7 +2,7 @@
 //! entries, duplicate keys all stay. Following links spends a budget, so that a bomb ends at its place.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::limits;
 use crate::span::Span;
@@ -209,9 +209,12 @@ impl<'a> Tree<'a> {
             }
             entries.push(Entry { key, key_node: *key_node, value: *value, merged: false });
         }
-        let own = entries.len();
+        let mut last: HashMap<Cow<'_, str>, usize> = HashMap::new();
+        if !merges.is_empty() {
+            last.extend(entries.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)));
+        }
         for (at, value) in merges {
-            let later: HashSet<Cow<'_, str>> = entries[at + 1..own].iter().map(|entry| entry.key.clone()).collect();
+            let set_later = |key: &str| last.get(key).is_some_and(|last| *last > at);
             let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
             let value = self.resolve(value);
             let sources = self.items(value).unwrap_or(std::slice::from_ref(&value));
@@ -220,7 +223,7 @@ impl<'a> Tree<'a> {
                 let theirs = self.entries_within(self.resolve(*source), budget, open)?;
                 let fresh: Vec<_> = theirs
                     .into_iter()
-                    .filter(|entry| entry.key != "<<" && !later.contains(&entry.key) && !seen.contains(&entry.key))
+                    .filter(|entry| entry.key != "<<" && !set_later(&entry.key) && !seen.contains(&entry.key))
                     .collect();
                 for entry in fresh {
                     budget.spend(true)?;
