@@ -302,3 +302,53 @@ async fn a_broken_docker_config_is_an_error() {
     assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
     assert!(!format!("{answer:?}").contains("hunter2"));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hanging_helper_is_killed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let login = Login::Basic { user: "bob".into(), password: "hunter2".into() };
+    let server = Server::start(Behaviour { login, ..Behaviour::default() });
+    let (helper, id) = (folder.path().join("docker-credential-hangs"), folder.path().join("id"));
+    std::fs::write(&helper, format!("#!/bin/sh\necho $$ >'{}'\nexec sleep 60\n", id.display())).unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let sources = docker_config(folder.path(), r#"{"credsStore":"hangs"}"#);
+    let answer =
+        ask(&router_with(settings(vec![]), sources, FAST), &format!("{}/a:1", server.host()), Want::Digest).await;
+    assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
+    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&id).unwrap().trim());
+    let lives = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+    for _ in 0..100 {
+        if !lives() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the helper is still running");
+}
+
+#[tokio::test]
+async fn a_registry_may_ask_for_some_repositories_only() {
+    let script = |request: &support::Request, truth: &Reply| {
+        let open = request.path.starts_with("/v2/open/");
+        let digest = plimsoll::digest::Digest::sha256(b"x");
+        let answer = Reply::ok(OCI_IMAGE, "").header("Docker-Content-Digest", digest.as_str());
+        Some(if open { answer } else { truth.clone() })
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    for name in ["open/a:1", "closed/a:1", "open/a:2", "closed/a:2"] {
+        assert!(ask(&router, &format!("{}/{name}", server.host()), Want::Digest).await.is_ok(), "{name}");
+    }
+    let expected = [
+        "HEAD /v2/open/a/manifests/1",
+        "HEAD /v2/closed/a/manifests/1",
+        "GET /token",
+        "HEAD /v2/closed/a/manifests/1 +auth",
+        "GET /token",
+        "HEAD /v2/open/a/manifests/2 +auth",
+        "HEAD /v2/closed/a/manifests/2 +auth",
+    ];
+    assert_eq!(server.lines(), expected);
+}

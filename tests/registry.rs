@@ -379,11 +379,16 @@ async fn rule_21_a_challenge_from_elsewhere_is_not_ours() {
         ..Behaviour::default()
     });
     let location = format!("http://{}/v2/app/manifests/1", thief.host());
-    let server = liar(move |_, _| Some(Reply::redirect(&location)));
+    let lie = location.clone();
+    let server = liar(move |_, _| Some(Reply::redirect(&lie)));
     let sources = logged_in(folder.path(), &server.host(), "bob", "hunter2");
     let router = router_with(settings(vec![]), sources, FAST);
-    let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
-    assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+    // The first contact, and a host that is known.
+    for requests in [1, 2] {
+        let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
+        assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+        assert_eq!(server.lines(), vec!["GET /v2/app/manifests/1"; requests]);
+    }
     assert!(thief.requests().iter().all(|request| request.authorization().is_none()));
 }
 
@@ -467,10 +472,28 @@ async fn tls_is_verified_unless_declared() {
         assert_eq!(answer.is_ok(), reached, "{entry:?} {answer:?}");
         assert!(reached || matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     }
+    let by_the_system = RawEntry { mirrors: vec![format!("https://{host}")], only_mirrors: true, ..entry("reg.corp") };
+    let router = router_with(settings(vec![by_the_system]), Sources::default(), FAST);
+    let answer = ask(&router, "reg.corp/app:1", Want::Digest).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     let missing = RawEntry { ca: Some(folder.path().join("missing.pem")), ..entry(&host) };
     let router = router_with(settings(vec![missing]), Sources::default(), FAST);
     let answer = ask(&router, &format!("{host}/app:1"), Want::Digest).await;
     assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn insecure_is_not_handed_on_by_a_redirect() {
+    let elsewhere = Server::start(Behaviour { tls: Some(Certificate::new()), ..Behaviour::default() });
+    elsewhere.push("app", "1", IMAGE, OCI_IMAGE);
+    let location = format!("https://{}/v2/app/manifests/1", elsewhere.host());
+    let script = move |_: &support::Request, _: &Reply| Some(Reply::redirect(&location));
+    let server = Server::start(Behaviour { tls: Some(Certificate::new()), ..Behaviour::lying(script) });
+    let entries = vec![RawEntry { insecure: true, ..entry(&server.host()) }];
+    let router = router_with(settings(entries), Sources::default(), FAST);
+    let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    assert_eq!((server.requests().len(), elsewhere.requests().len()), (1, 0));
 }
 
 #[tokio::test]

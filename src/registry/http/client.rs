@@ -51,7 +51,7 @@ pub(crate) struct Failure {
     pub(crate) again: bool,
     /// The wait that the other side asked for.
     pub(crate) wait: Option<Duration>,
-    /// Nothing at all was spoken: no connection, or no TLS.
+    /// Nothing at all was spoken with the place itself: no connection, or no TLS.
     pub(crate) unconnected: bool,
 }
 
@@ -90,7 +90,7 @@ impl Client {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
         let sent = authorization.clone();
         let mut left = false;
-        for _ in 0..=redirects {
+        for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
             let pool = self.pool(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
             let mut request = pool
@@ -103,7 +103,11 @@ impl Client {
             if let Some(form) = &form {
                 request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
             }
-            let inner = request.send().await.map_err(|error| failed(&place, error, self.deadlines))?;
+            let inner = request.send().await.map_err(|error| {
+                let failure = failed(&place, error, self.deadlines);
+                // Where a redirect leads says nothing about how the registry itself speaks.
+                Failure { unconnected: failure.unconnected && hop == 0, ..failure }
+            })?;
             if redirects == 0 || !is_redirect(inner.status()) {
                 return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
             }

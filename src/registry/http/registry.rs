@@ -34,11 +34,7 @@ pub struct Http {
 impl Http {
     /// Nothing is connected or read before the first request.
     pub fn new(settings: Arc<Settings>, credentials: Credentials, deadlines: Deadlines, proxies: Proxies) -> Self {
-        let names = settings.hosts().map(|host| match host.rfind(':') {
-            Some(at) if !host.ends_with(']') => host[..at].to_owned(),
-            _ => host.to_owned(),
-        });
-        let client = Client::new(deadlines, proxies, Filter::new(names));
+        let client = Client::new(deadlines, proxies, Filter::new(settings.hosts()));
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
