@@ -76,7 +76,7 @@ async fn a_dead_registry_is_not_waited_for_by_each() {
 
 #[tokio::test]
 async fn tokens_are_for_one_repository_and_renewed_when_they_end() {
-    let server = Server::start(bearer(1));
+    let server = Server::start(bearer(2));
     let router = router();
     let tokens = || server.lines().iter().filter(|line| *line == "GET /token").count();
     for (name, expected) in [("a:1", 1), ("a:2", 1), ("b:1", 2)] {
@@ -85,7 +85,7 @@ async fn tokens_are_for_one_repository_and_renewed_when_they_end() {
     }
     let query = &server.requests().into_iter().find(|request| request.path == "/token").unwrap().query;
     assert_eq!(query, "service=test&scope=repository%3Aa%3Apull");
-    tokio::time::sleep(Duration::from_millis(950)).await;
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
     ask(&router, &format!("{}/a:3", server.host()), Want::Digest).await.unwrap();
     assert_eq!(tokens(), 3);
     let challenges = server.requests().iter().filter(|r| r.path != "/token" && r.authorization().is_none()).count();

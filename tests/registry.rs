@@ -16,7 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use plimsoll::digest::Algorithm;
 use plimsoll::digest::Digest;
 use plimsoll::limits;
-use plimsoll::registry::credentials::Sources;
+use plimsoll::registry::credentials::{Credentials, Sources};
+use plimsoll::registry::http::Proxies;
+use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::RawEntry;
 use plimsoll::registry::{KnownBy, RegistryError as E, Want};
 
@@ -505,6 +507,32 @@ async fn insecure_falls_back_to_plain_http_once() {
         ask(&router, &format!("{}/app:{tag}", server.host()), Want::Digest).await.unwrap();
     }
     assert_eq!(server.lines(), ["HEAD /v2/app/manifests/1", "HEAD /v2/app/manifests/2"]);
+}
+
+// ---- proxies
+
+#[tokio::test]
+async fn proxies_are_used_unless_excepted() {
+    let digest = Digest::sha256(b"x");
+    let answer = Reply::ok(OCI_IMAGE, "").header(DIGEST, digest.as_str());
+    let script = move |request: &support::Request, _: &Reply| {
+        Some(if request.method == "CONNECT" { Reply::status(403) } else { answer.clone() })
+    };
+    let proxy = Server::start(Behaviour::lying(script));
+    let url = Some(format!("http://{}", proxy.host()));
+    let router_of = |except: Option<&str>| {
+        let proxies = Proxies { http: url.clone(), https: url.clone(), except: except.map(str::to_owned) };
+        Router::new(settings(vec![]), Credentials::new(Sources::default()), FAST, proxies)
+    };
+    assert!(ask(&router_of(None), "127.0.0.1:9/app:1", Want::Digest).await.is_ok());
+    let answer = ask(&router_of(None), "reg.invalid/app:1", Want::Digest).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    assert_eq!(proxy.lines(), ["HEAD http://127.0.0.1:9/v2/app/manifests/1", "CONNECT reg.invalid:443"]);
+    for name in ["127.0.0.1:9/app:1", "reg.invalid/app:1"] {
+        let answer = ask(&router_of(Some("127.0.0.1,reg.invalid")), name, Want::Digest).await;
+        assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    }
+    assert_eq!(proxy.requests().len(), 2);
 }
 
 // ---- mirrors (rule 7)

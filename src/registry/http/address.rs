@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Public or private unicast.
     Ordinary,
     /// This machine.
@@ -22,11 +22,11 @@ pub enum Kind {
 /// A request that may not be sent, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{host} is {what}")]
-pub struct Forbidden {
+pub(crate) struct Forbidden {
     /// The host, with the address where it is not the same.
-    pub host: String,
+    pub(crate) host: String,
     /// What it is.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
 }
 
 const METADATA: Kind = Kind::Forbidden("a metadata address of a cloud");
@@ -44,7 +44,7 @@ const METADATA_V6: [Ipv6Addr; 2] =
 const METADATA_NAMES: [&str; 3] = ["metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"];
 
 /// The kind of `address`; an IPv4 address in any IPv6 clothing is judged as what it is.
-pub fn kind(address: IpAddr) -> Kind {
+pub(crate) fn kind(address: IpAddr) -> Kind {
     match address {
         IpAddr::V4(address) => kind_v4(address),
         IpAddr::V6(address) => kind_v6(address),
@@ -100,7 +100,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 
 /// What may be reached besides ordinary addresses: the places that the settings declare.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// Hosts with their ports.
     places: Arc<HashSet<(String, u16)>>,
     /// Host names alone, as DNS knows no ports.
@@ -109,7 +109,7 @@ pub struct Filter {
 
 impl Filter {
     /// Loopback is also let through for these places, `HOST[:PORT]`.
-    pub fn new<'a>(declared: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(declared: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut places, mut names) = (HashSet::new(), HashSet::new());
         for place in declared {
             let urls = ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{place}")));
@@ -129,7 +129,7 @@ impl Filter {
     }
 
     /// Judges `url` by its text; `loopback` says that the registry in question is on this machine itself.
-    pub fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
+    pub(crate) fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
         let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
         let found = match url.host() {
             None => return refuse("no host"),
