@@ -76,7 +76,7 @@ async fn a_dead_registry_is_not_waited_for_by_each() {
 
 #[tokio::test]
 async fn tokens_are_for_one_repository_and_renewed_when_they_end() {
-    let server = Server::start(bearer(1));
+    let server = Server::start(bearer(2));
     let router = router();
     let tokens = || server.lines().iter().filter(|line| *line == "GET /token").count();
     for (name, expected) in [("a:1", 1), ("a:2", 1), ("b:1", 2)] {
@@ -85,7 +85,7 @@ async fn tokens_are_for_one_repository_and_renewed_when_they_end() {
     }
     let query = &server.requests().into_iter().find(|request| request.path == "/token").unwrap().query;
     assert_eq!(query, "service=test&scope=repository%3Aa%3Apull");
-    tokio::time::sleep(Duration::from_millis(950)).await;
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
     ask(&router, &format!("{}/a:3", server.host()), Want::Digest).await.unwrap();
     assert_eq!(tokens(), 3);
     let challenges = server.requests().iter().filter(|r| r.path != "/token" && r.authorization().is_none()).count();
@@ -301,4 +301,54 @@ async fn a_broken_docker_config_is_an_error() {
         ask(&router_with(settings(vec![]), sources, FAST), &format!("{}/a:1", server.host()), Want::Digest).await;
     assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
     assert!(!format!("{answer:?}").contains("hunter2"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hanging_helper_is_killed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let login = Login::Basic { user: "bob".into(), password: "hunter2".into() };
+    let server = Server::start(Behaviour { login, ..Behaviour::default() });
+    let (helper, id) = (folder.path().join("docker-credential-hangs"), folder.path().join("id"));
+    std::fs::write(&helper, format!("#!/bin/sh\necho $$ >'{}'\nexec sleep 60\n", id.display())).unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let sources = docker_config(folder.path(), r#"{"credsStore":"hangs"}"#);
+    let answer =
+        ask(&router_with(settings(vec![]), sources, FAST), &format!("{}/a:1", server.host()), Want::Digest).await;
+    assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
+    let stat = format!("/proc/{}/stat", std::fs::read_to_string(&id).unwrap().trim());
+    let lives = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+    for _ in 0..100 {
+        if !lives() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the helper is still running");
+}
+
+#[tokio::test]
+async fn a_registry_may_ask_for_some_repositories_only() {
+    let script = |request: &support::Request, truth: &Reply| {
+        let open = request.path.starts_with("/v2/open/");
+        let digest = plimsoll::digest::Digest::sha256(b"x");
+        let answer = Reply::ok(OCI_IMAGE, "").header("Docker-Content-Digest", digest.as_str());
+        Some(if open { answer } else { truth.clone() })
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    for name in ["open/a:1", "closed/a:1", "open/a:2", "closed/a:2"] {
+        assert!(ask(&router, &format!("{}/{name}", server.host()), Want::Digest).await.is_ok(), "{name}");
+    }
+    let expected = [
+        "HEAD /v2/open/a/manifests/1",
+        "HEAD /v2/closed/a/manifests/1",
+        "GET /token",
+        "HEAD /v2/closed/a/manifests/1 +auth",
+        "GET /token",
+        "HEAD /v2/open/a/manifests/2 +auth",
+        "HEAD /v2/closed/a/manifests/2 +auth",
+    ];
+    assert_eq!(server.lines(), expected);
 }

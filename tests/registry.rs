@@ -16,7 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 use plimsoll::digest::Algorithm;
 use plimsoll::digest::Digest;
 use plimsoll::limits;
-use plimsoll::registry::credentials::Sources;
+use plimsoll::registry::credentials::{Credentials, Sources};
+use plimsoll::registry::http::Proxies;
+use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::RawEntry;
 use plimsoll::registry::{KnownBy, RegistryError as E, Want};
 
@@ -379,11 +381,16 @@ async fn rule_21_a_challenge_from_elsewhere_is_not_ours() {
         ..Behaviour::default()
     });
     let location = format!("http://{}/v2/app/manifests/1", thief.host());
-    let server = liar(move |_, _| Some(Reply::redirect(&location)));
+    let lie = location.clone();
+    let server = liar(move |_, _| Some(Reply::redirect(&lie)));
     let sources = logged_in(folder.path(), &server.host(), "bob", "hunter2");
     let router = router_with(settings(vec![]), sources, FAST);
-    let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
-    assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+    // The first contact, and a host that is known.
+    for requests in [1, 2] {
+        let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
+        assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+        assert_eq!(server.lines(), vec!["GET /v2/app/manifests/1"; requests]);
+    }
     assert!(thief.requests().iter().all(|request| request.authorization().is_none()));
 }
 
@@ -467,10 +474,28 @@ async fn tls_is_verified_unless_declared() {
         assert_eq!(answer.is_ok(), reached, "{entry:?} {answer:?}");
         assert!(reached || matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     }
+    let by_the_system = RawEntry { mirrors: vec![format!("https://{host}")], only_mirrors: true, ..entry("reg.corp") };
+    let router = router_with(settings(vec![by_the_system]), Sources::default(), FAST);
+    let answer = ask(&router, "reg.corp/app:1", Want::Digest).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     let missing = RawEntry { ca: Some(folder.path().join("missing.pem")), ..entry(&host) };
     let router = router_with(settings(vec![missing]), Sources::default(), FAST);
     let answer = ask(&router, &format!("{host}/app:1"), Want::Digest).await;
     assert!(matches!(answer, Err(E::Local { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn insecure_is_not_handed_on_by_a_redirect() {
+    let elsewhere = Server::start(Behaviour { tls: Some(Certificate::new()), ..Behaviour::default() });
+    elsewhere.push("app", "1", IMAGE, OCI_IMAGE);
+    let location = format!("https://{}/v2/app/manifests/1", elsewhere.host());
+    let script = move |_: &support::Request, _: &Reply| Some(Reply::redirect(&location));
+    let server = Server::start(Behaviour { tls: Some(Certificate::new()), ..Behaviour::lying(script) });
+    let entries = vec![RawEntry { insecure: true, ..entry(&server.host()) }];
+    let router = router_with(settings(entries), Sources::default(), FAST);
+    let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    assert_eq!((server.requests().len(), elsewhere.requests().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -482,6 +507,32 @@ async fn insecure_falls_back_to_plain_http_once() {
         ask(&router, &format!("{}/app:{tag}", server.host()), Want::Digest).await.unwrap();
     }
     assert_eq!(server.lines(), ["HEAD /v2/app/manifests/1", "HEAD /v2/app/manifests/2"]);
+}
+
+// ---- proxies
+
+#[tokio::test]
+async fn proxies_are_used_unless_excepted() {
+    let digest = Digest::sha256(b"x");
+    let answer = Reply::ok(OCI_IMAGE, "").header(DIGEST, digest.as_str());
+    let script = move |request: &support::Request, _: &Reply| {
+        Some(if request.method == "CONNECT" { Reply::status(403) } else { answer.clone() })
+    };
+    let proxy = Server::start(Behaviour::lying(script));
+    let url = Some(format!("http://{}", proxy.host()));
+    let router_of = |except: Option<&str>| {
+        let proxies = Proxies { http: url.clone(), https: url.clone(), except: except.map(str::to_owned) };
+        Router::new(settings(vec![]), Credentials::new(Sources::default()), FAST, proxies)
+    };
+    assert!(ask(&router_of(None), "127.0.0.1:9/app:1", Want::Digest).await.is_ok());
+    let answer = ask(&router_of(None), "reg.invalid/app:1", Want::Digest).await;
+    assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    assert_eq!(proxy.lines(), ["HEAD http://127.0.0.1:9/v2/app/manifests/1", "CONNECT reg.invalid:443"]);
+    for name in ["127.0.0.1:9/app:1", "reg.invalid/app:1"] {
+        let answer = ask(&router_of(Some("127.0.0.1,reg.invalid")), name, Want::Digest).await;
+        assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
+    }
+    assert_eq!(proxy.requests().len(), 2);
 }
 
 // ---- mirrors (rule 7)

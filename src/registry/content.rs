@@ -19,6 +19,9 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
+/// Most characters of a foreign text in a message: a registry's reason fits, a screenful does not.
+const QUOTED: usize = 300;
+
 const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
@@ -45,30 +48,36 @@ pub(crate) fn check_media_type(place: &str, media_type: &str) -> Result<(), Regi
     } else {
         format!("{media_type:?} is not the media type of a manifest")
     };
-    Err(malformed(place, detail))
+    Err(malformed(place, &detail))
 }
 
 /// Refuses a body that does not agree with `media_type`, or that is an image and an index at once.
 pub(crate) fn check_body(place: &str, media_type: &str, bytes: &[u8]) -> Result<(), RegistryError> {
     let shape: Shape = serde_json::from_slice(bytes)
-        .map_err(|error| malformed(place, format!("a manifest that is not one: {error}")))?;
+        .map_err(|error| malformed(place, &format!("a manifest that is not one: {error}")))?;
     if shape.schema_version.as_ref().is_some_and(|version| *version != 2) {
-        return Err(malformed(place, "a manifest that is not of schema 2".to_owned()));
+        return Err(malformed(place, "a manifest that is not of schema 2"));
     }
     if let Some(own) = shape.media_type.filter(|own| own != media_type) {
-        return Err(malformed(place, format!("a manifest that says {own:?} was served as {media_type:?}")));
+        return Err(malformed(place, &format!("a manifest that says {own:?} was served as {media_type:?}")));
     }
     let index = matches!(media_type, OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE);
     let (image_fields, index_fields) = (shape.layers.is_some() || shape.config.is_some(), shape.manifests.is_some());
     if (index && image_fields) || (!index && index_fields) {
         let detail = "a manifest with the fields of an image and of an index";
-        return Err(malformed(place, detail.to_owned()));
+        return Err(malformed(place, detail));
     }
     Ok(())
 }
 
-fn malformed(place: &str, detail: String) -> RegistryError {
-    RegistryError::Malformed { place: place.to_owned(), detail }
+/// An answer that is none, in words that may quote it.
+pub(crate) fn malformed(place: &str, detail: &str) -> RegistryError {
+    RegistryError::Malformed { place: place.to_owned(), detail: plain(detail) }
+}
+
+/// What another side said, on one line and not endless.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTED).collect()
 }
 
 #[cfg(test)]
@@ -78,6 +87,18 @@ mod tests {
     #[test]
     fn the_accept_header_names_all_four() {
         assert_eq!(ACCEPT.split(", ").collect::<Vec<_>>(), MEDIA_TYPES);
+    }
+
+    #[test]
+    fn quoted_texts_hold_no_control_characters_and_end() {
+        assert_eq!(plain("a\u{1b}[31m\nb"), "a [31m b");
+        let body = format!(r#"{{"mediaType":"{}"}}"#, "x".repeat(10_000));
+        let RegistryError::Malformed { detail, .. } =
+            check_body("x", OCI_IMAGE_MEDIA_TYPE, body.as_bytes()).unwrap_err()
+        else {
+            panic!("another error")
+        };
+        assert_eq!(detail.len(), QUOTED);
     }
 
     #[test]

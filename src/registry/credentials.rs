@@ -306,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn helpers_never_come_out_of_the_working_folder() {
+        // A test runs in the folder of the crate, where this file is.
+        let search = |path: &str| {
+            let sources = Sources { docker_config: None, search: Some(path.into()) };
+            Credentials::new(sources).search("Cargo.toml").is_some()
+        };
+        assert!(search(env!("CARGO_MANIFEST_DIR")));
+        assert!(!search(".") && !search("") && !search("src/.."));
+    }
+
+    #[test]
     fn auths_in_every_spelling() {
         let config = config(
             r#"{"auths": {

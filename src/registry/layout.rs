@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::{Reference, Repository};
-use crate::registry::content::{MEDIA_TYPES, check_body, check_media_type};
+use crate::registry::content::{MEDIA_TYPES, check_body, check_media_type, plain};
 use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
 
 /// Docker and containerd write the whole name here, and only the tag into the other one.
@@ -214,7 +214,7 @@ impl Layout {
         let wrong = |error: std::io::Error| local(path, error.kind().to_string());
         let inside = path.canonicalize().map_err(wrong)?.starts_with(&self.root);
         if !inside || !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
-            return Err(local(path, "not a regular file of the layout".to_owned()));
+            return Err(local(path, "not a regular file of the layout"));
         }
         let mut bytes = Vec::new();
         File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes)).map_err(wrong)?;
@@ -248,6 +248,6 @@ impl Descriptor {
     }
 }
 
-fn local(path: &Path, detail: String) -> RegistryError {
-    RegistryError::Local { path: path.display().to_string(), detail }
+fn local(path: &Path, detail: impl AsRef<str>) -> RegistryError {
+    RegistryError::Local { path: path.display().to_string(), detail: plain(detail.as_ref()) }
 }

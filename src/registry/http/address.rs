@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 /// What kind of place an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Public or private unicast.
     Ordinary,
     /// This machine.
@@ -22,11 +22,11 @@ pub enum Kind {
 /// A request that may not be sent, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{host} is {what}")]
-pub struct Forbidden {
+pub(crate) struct Forbidden {
     /// The host, with the address where it is not the same.
-    pub host: String,
+    pub(crate) host: String,
     /// What it is.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
 }
 
 const METADATA: Kind = Kind::Forbidden("a metadata address of a cloud");
@@ -44,7 +44,7 @@ const METADATA_V6: [Ipv6Addr; 2] =
 const METADATA_NAMES: [&str; 3] = ["metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"];
 
 /// The kind of `address`; an IPv4 address in any IPv6 clothing is judged as what it is.
-pub fn kind(address: IpAddr) -> Kind {
+pub(crate) fn kind(address: IpAddr) -> Kind {
     match address {
         IpAddr::V4(address) => kind_v4(address),
         IpAddr::V6(address) => kind_v6(address),
@@ -98,20 +98,38 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// What may be reached besides ordinary addresses: the hosts that the settings declare.
+/// What may be reached besides ordinary addresses: the places that the settings declare.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
-    declared: Arc<HashSet<String>>,
+pub(crate) struct Filter {
+    /// Hosts with their ports.
+    places: Arc<HashSet<(String, u16)>>,
+    /// Host names alone, as DNS knows no ports.
+    names: Arc<HashSet<String>>,
 }
 
 impl Filter {
-    /// Loopback is also let through for these host names (without port).
-    pub fn new(declared: impl IntoIterator<Item = String>) -> Self {
-        Self { declared: Arc::new(declared.into_iter().collect()) }
+    /// Loopback is also let through for these places, `HOST[:PORT]`.
+    pub(crate) fn new<'a>(declared: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut places, mut names) = (HashSet::new(), HashSet::new());
+        for place in declared {
+            let urls = ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{place}")));
+            for url in urls.into_iter().flatten() {
+                if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+                    places.insert((host.to_owned(), port));
+                    names.insert(host.to_owned());
+                }
+            }
+        }
+        Self { places: Arc::new(places), names: Arc::new(names) }
+    }
+
+    fn declares(&self, url: &Url) -> bool {
+        let place = url.host_str().map(str::to_owned).zip(url.port_or_known_default());
+        place.is_some_and(|place| self.places.contains(&place))
     }
 
     /// Judges `url` by its text; `loopback` says that the registry in question is on this machine itself.
-    pub fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
+    pub(crate) fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
         let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
         let found = match url.host() {
             None => return refuse("no host"),
@@ -130,7 +148,7 @@ impl Filter {
         };
         match found {
             Kind::Ordinary => Ok(()),
-            Kind::Loopback if loopback || self.declared.contains(url.host_str().unwrap_or_default()) => Ok(()),
+            Kind::Loopback if loopback || self.declares(url) => Ok(()),
             Kind::Loopback => refuse(THIS_MACHINE),
             Kind::Forbidden(what) => refuse(what),
         }
@@ -138,7 +156,7 @@ impl Filter {
 
     /// The addresses of `host` that may be reached, or why none may.
     fn keep(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
-        let loopback = is_localhost(host) || self.declared.contains(host);
+        let loopback = is_localhost(host) || self.names.contains(host);
         let (mut kept, mut refused) = (Vec::new(), None);
         for address in found {
             match kind(address.ip()) {
@@ -220,7 +238,7 @@ mod tests {
 
     #[test]
     fn urls_are_judged_by_their_host() {
-        let filter = Filter::new(["declared.localhost".to_owned()]);
+        let filter = Filter::new(["declared.localhost", "127.0.0.1:7000"]);
         let rows = [
             ("https://ghcr.io/v2/", false, true),
             ("http://127.0.0.1:5000/", false, false),
@@ -231,6 +249,10 @@ mod tests {
             ("http://localhost./", false, false),
             ("http://a.localhost/", false, false),
             ("http://declared.localhost/", false, true),
+            ("https://declared.localhost/", false, true),
+            ("http://declared.localhost:81/", false, false),
+            ("http://127.0.0.1:7000/", false, true),
+            ("http://127.0.0.1:7001/", false, false),
             ("http://[::1]/", false, false),
             ("http://169.254.169.254/", true, false),
             ("http://2852039166/", true, false),
@@ -245,7 +267,7 @@ mod tests {
 
     #[test]
     fn names_that_lead_to_forbidden_addresses_are_refused() {
-        let filter = Filter::new(["mirror.corp".to_owned()]);
+        let filter = Filter::new(["mirror.corp:5000"]);
         let keep = |host: &str, addresses: &[&str]| {
             let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0));
             filter.keep(host, found).map(|kept| kept.len())

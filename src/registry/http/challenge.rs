@@ -5,7 +5,7 @@ use url::Url;
 
 /// The schemes of one `WWW-Authenticate` header that are understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Challenge {
+pub(crate) enum Challenge {
     /// A user name and a password with each request.
     Basic,
     /// A token from `realm`.
@@ -19,7 +19,7 @@ pub enum Challenge {
 
 /// Why a realm is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RealmError {
+pub(crate) enum RealmError {
     /// No URL, or one of another scheme.
     #[error("its token realm is no http or https address")]
     Form,
@@ -44,7 +44,7 @@ const ELSEWHERE: [(&str, &str); 4] = [
 
 impl Challenge {
     /// The strongest scheme in the values of `WWW-Authenticate` (RFC 9110, 11.6.1): a token before a password.
-    pub fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut basic = false;
         for header in headers {
             for (scheme, parameters) in schemes(header)? {
@@ -63,7 +63,7 @@ impl Challenge {
 }
 
 /// The realm's address, when `registry` (the host that is dialled) may send us there.
-pub fn realm(text: &str, registry: &Url, plain: bool) -> Result<Url, RealmError> {
+pub(crate) fn realm(text: &str, registry: &Url, plain: bool) -> Result<Url, RealmError> {
     let url = Url::parse(text).map_err(|_| RealmError::Form)?;
     match url.scheme() {
         "https" => {}

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::limits;
 use crate::registry::RegistryError;
+use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::endpoint::Tls;
 use crate::registry::http::{Deadlines, Proxies};
@@ -51,7 +52,7 @@ pub(crate) struct Failure {
     pub(crate) again: bool,
     /// The wait that the other side asked for.
     pub(crate) wait: Option<Duration>,
-    /// Nothing at all was spoken: no connection, or no TLS.
+    /// Nothing at all was spoken with the place itself: no connection, or no TLS.
     pub(crate) unconnected: bool,
 }
 
@@ -90,7 +91,7 @@ impl Client {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
         let sent = authorization.clone();
         let mut left = false;
-        for _ in 0..=redirects {
+        for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
             let pool = self.pool(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
             let mut request = pool
@@ -103,7 +104,11 @@ impl Client {
             if let Some(form) = &form {
                 request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
             }
-            let inner = request.send().await.map_err(|error| failed(&place, error, self.deadlines))?;
+            let inner = request.send().await.map_err(|error| {
+                let failure = failed(&place, error, self.deadlines);
+                // Where a redirect leads says nothing about how the registry itself speaks.
+                Failure { unconnected: failure.unconnected && hop == 0, ..failure }
+            })?;
             if redirects == 0 || !is_redirect(inner.status()) {
                 return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
             }
@@ -118,7 +123,7 @@ impl Client {
             }
             url = next;
         }
-        Err(malformed(&place, format!("more than {redirects} redirects")).into())
+        Err(malformed(&place, &format!("more than {redirects} redirects")).into())
     }
 
     fn pool(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
@@ -185,9 +190,9 @@ impl Response {
         let mut values = self.headers().get_all(name).iter();
         let Some(first) = values.next() else { return Ok(None) };
         if values.any(|value| value != first) {
-            return Err(malformed(&self.place, format!("two different `{name}` headers")));
+            return Err(malformed(&self.place, &format!("two different `{name}` headers")));
         }
-        let text = first.to_str().map_err(|_| malformed(&self.place, format!("its `{name}` header is no text")))?;
+        let text = first.to_str().map_err(|_| malformed(&self.place, &format!("its `{name}` header is no text")))?;
         Ok(Some(text))
     }
 
@@ -267,11 +272,6 @@ impl Response {
     }
 }
 
-/// What a registry or a library said, on one line and not endless.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
-}
-
 /// An error with its causes, without a URL.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -294,7 +294,7 @@ fn is_redirect(status: StatusCode) -> bool {
 fn next(place: &str, url: &Url, headers: &HeaderMap) -> Result<Url, RegistryError> {
     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let next = location.and_then(|location| url.join(location).ok());
-    let next = next.ok_or_else(|| malformed(place, "a redirect to nowhere".to_owned()))?;
+    let next = next.ok_or_else(|| malformed(place, "a redirect to nowhere"))?;
     let refuse = |what: &str| Err(RegistryError::Refused { reason: format!("{place} redirects to {what}") });
     match (url.scheme(), next.scheme()) {
         ("https", "http") => return refuse("plain http"),
@@ -305,10 +305,6 @@ fn next(place: &str, url: &Url, headers: &HeaderMap) -> Result<Url, RegistryErro
         return refuse("an address with a user name in it");
     }
     Ok(next)
-}
-
-fn malformed(place: &str, detail: String) -> RegistryError {
-    RegistryError::Malformed { place: place.to_owned(), detail }
 }
 
 fn refused(forbidden: &Forbidden) -> RegistryError {
@@ -368,11 +364,5 @@ mod tests {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(text))]);
             assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
         }
-    }
-
-    #[test]
-    fn messages_hold_no_control_characters_and_end() {
-        assert_eq!(plain("a\u{1b}[31m\nb"), "a [31m b");
-        assert_eq!(plain(&"x".repeat(10_000)).len(), 200);
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! Source: OCI distribution-spec 1.1 (pulling), distribution `docs/content/spec/auth` (tokens), RFC 9110 and 9111.
 
-pub mod address;
-pub mod auth;
-pub mod challenge;
-pub mod client;
-pub mod endpoint;
+mod address;
+mod auth;
+mod challenge;
+mod client;
+mod endpoint;
 pub mod registry;
-pub mod token;
+mod token;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::Repository;
-use crate::registry::content::{ACCEPT, check_body, check_media_type};
+use crate::registry::content::{ACCEPT, check_body, check_media_type, malformed};
 use crate::registry::credentials::Credentials;
 use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
@@ -34,11 +34,7 @@ pub struct Http {
 impl Http {
     /// Nothing is connected or read before the first request.
     pub fn new(settings: Arc<Settings>, credentials: Credentials, deadlines: Deadlines, proxies: Proxies) -> Self {
-        let names = settings.hosts().map(|host| match host.rfind(':') {
-            Some(at) if !host.ends_with(']') => host[..at].to_owned(),
-            _ => host.to_owned(),
-        });
-        let client = Client::new(deadlines, proxies, Filter::new(names));
+        let client = Client::new(deadlines, proxies, Filter::new(settings.hosts()));
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
@@ -69,7 +65,7 @@ impl Http {
                 Some(claimed) if claimed.algorithm() != asked.algorithm() => None,
                 Some(claimed) if claimed != *asked => {
                     let detail = format!("asked for {asked}, its header names {claimed}");
-                    return Err(malformed(endpoint, detail).into());
+                    return Err(malformed(&endpoint.host, &detail).into());
                 }
                 claimed => claimed,
             },
@@ -82,7 +78,7 @@ impl Http {
         let response = success(response).await?;
         let media_type = media_type(endpoint, &response)?;
         if let Some(encoding) = response.header("content-encoding")?.filter(|value| *value != "identity") {
-            return Err(malformed(endpoint, format!("a manifest in the encoding {encoding:?}")).into());
+            return Err(malformed(&endpoint.host, &format!("a manifest in the encoding {encoding:?}")).into());
         }
         let claimed = claimed(endpoint, &response)?;
         let bytes = response.read(limits::MANIFEST_BYTES).await?;
@@ -195,7 +191,7 @@ async fn success(response: Response) -> Result<Response, Failure> {
 
 /// One of the four media types of a manifest, without parameters.
 fn media_type(endpoint: &Endpoint, response: &Response) -> Result<String, RegistryError> {
-    let text = response.header("content-type")?.ok_or_else(|| malformed(endpoint, "no Content-Type".to_owned()))?;
+    let text = response.header("content-type")?.ok_or_else(|| malformed(&endpoint.host, "no Content-Type"))?;
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     check_media_type(&endpoint.host, &essence)?;
     Ok(essence)
@@ -204,7 +200,9 @@ fn media_type(endpoint: &Endpoint, response: &Response) -> Result<String, Regist
 /// The digest that the header names; one that is not a digest is no answer.
 fn claimed(endpoint: &Endpoint, response: &Response) -> Result<Option<Digest>, RegistryError> {
     let Some(text) = response.header(DIGEST_HEADER)? else { return Ok(None) };
-    Digest::parse(text).map(Some).map_err(|error| malformed(endpoint, format!("its digest header is not one: {error}")))
+    Digest::parse(text)
+        .map(Some)
+        .map_err(|error| malformed(&endpoint.host, &format!("its digest header is not one: {error}")))
 }
 
 fn check_bytes(endpoint: &Endpoint, expected: &Digest, bytes: &[u8]) -> Result<(), RegistryError> {
@@ -213,10 +211,6 @@ fn check_bytes(endpoint: &Endpoint, expected: &Digest, bytes: &[u8]) -> Result<(
         return Ok(());
     }
     Err(RegistryError::WrongBytes { place: endpoint.host.clone(), expected: expected.clone(), found })
-}
-
-fn malformed(endpoint: &Endpoint, detail: String) -> RegistryError {
-    RegistryError::Malformed { place: endpoint.host.clone(), detail }
 }
 
 /// Up to a quarter longer, so that many who wait don't return at once; a quarter shorter only where no wait was named.
