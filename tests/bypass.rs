@@ -594,7 +594,8 @@ fn bombs_end() {
     let mut laughs = String::from("a0: &a0 [x]\n");
     for level in 1..40 {
         let inner = format!("*a{}", level - 1);
-        laughs += &format!("a{level}: &a{level} [{}]\n", [inner.as_str(); 10].join(", "));
+        let row = [inner.as_str(); 10].join(", ");
+        laughs.extend([format!("a{level}: &a{level} [{row}]\n")]);
     }
     laughs.push_str("spec: {containers: *a39}\n");
     hidden(&[("a.yaml", &laughs)]);
