@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::limits;
 use crate::span::Span;
-use crate::yaml::build::parse_text;
+use crate::yaml::build::parse_json;
 use crate::yaml::tree::Tree;
 
 /// The values of a text that starts as an object or array and is JSON to its end; `None` for every other text, and
@@ -30,9 +30,9 @@ pub(super) fn parse(text: &str, base: usize) -> Option<Vec<(Span, Tree<'_>)>> {
         }
         // JSON has no bare tab inside a string, so every tab is white space here.
         let tree = if piece.contains('\t') {
-            parse_text(&piece.replace('\t', " "), base + start).ok()?.into_owned()
+            parse_json(&piece.replace('\t', " "), base + start).ok()?.into_owned()
         } else {
-            parse_text(piece, base + start).ok()?
+            parse_json(piece, base + start).ok()?
         };
         values.push((Span::new(base + start, base + to), tree));
     }
@@ -76,6 +76,12 @@ mod tests {
         ] {
             assert!(parse(text, 0).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn long_keys_are_json_too() {
+        let text = format!("{{\"{}\": 1, \"b\": 2}}", "k".repeat(5_000));
+        assert!(parse(&text, 0).is_some());
     }
 
     #[test]
