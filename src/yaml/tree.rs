@@ -137,10 +137,8 @@ impl Tree<'_> {
                 Kind::Alias(target) => Kind::Alias(target),
             },
         };
-        let comment = |comment: Comment<'_>| Comment {
-            span: comment.span,
-            text: Cow::Owned(comment.text.into_owned()),
-        };
+        let comment =
+            |comment: Comment<'_>| Comment { span: comment.span, text: Cow::Owned(comment.text.into_owned()) };
         Tree {
             nodes: self.nodes.into_iter().map(node).collect(),
             root: self.root,
