@@ -71,6 +71,8 @@ pub struct Request<'a> {
     pub platforms: &'a [Platform],
     /// Whether registries may be asked.
     pub resolve: bool,
+    /// How many requests may be under way at once.
+    pub jobs: usize,
     /// The run's clock.
     pub now: Timestamp,
 }
@@ -94,7 +96,7 @@ struct Work<'a> {
 
 /// Runs the gate. `progress` is told how many of how many names have been answered.
 pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn Fn(usize, usize) + Sync)) -> Outcome {
-    let Request { files, unread, files_read, files_ignored, judge, mode, platforms, resolve, now } = request;
+    let Request { files, unread, files_read, files_ignored, judge, mode, platforms, resolve, jobs, now } = request;
     let judging = match judge {
         Judge::Policy(policy) => Some(Judging { policy, now, used: BTreeSet::new() }),
         Judge::Nothing => None,
@@ -115,10 +117,10 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
 
     let questions = gate.questions(&works);
     let total = questions.len();
-    let answers = resolve::resolve(registry, &questions, &|done| progress(done, total)).await;
+    let answers = resolve::resolve(registry, &questions, jobs, &|done| progress(done, total)).await;
     let further = Gate::further_questions(&works, &answers);
     let more =
-        if further.is_empty() { Answers::default() } else { resolve::resolve(registry, &further, &|_| {}).await };
+        if further.is_empty() { Answers::default() } else { resolve::resolve(registry, &further, jobs, &|_| {}).await };
     for work in &mut works {
         gate.judge(work, &answers, &more);
     }

@@ -33,6 +33,8 @@ pub const BACKOFF: Duration = Duration::from_millis(500);
 pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Requests under way at once, over all registries.
 pub const CONCURRENCY: usize = 32;
+/// Most requests at once that `--jobs` may ask for: beyond it registries only limit.
+pub const MOST_JOBS: usize = 256;
 
 /// Largest file that is read as a source, in bytes.
 pub const SOURCE_BYTES: u64 = 256 << 20;

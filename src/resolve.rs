@@ -8,7 +8,6 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::digest::Digest;
 use crate::image::{self, Content, Depth, Image, ImageError};
-use crate::limits;
 use crate::reference::{Reference, Repository};
 use crate::registry::{KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
 
@@ -152,8 +151,13 @@ impl Answers {
     }
 }
 
-/// Asks `registry` all of `questions`; `progress` is called with the number of names answered so far.
-pub async fn resolve(registry: &dyn Registry, questions: &Questions, progress: &(dyn Fn(usize) + Sync)) -> Answers {
+/// Asks `registry` all of `questions`, at most `jobs` at once; `progress` is told how many have been answered.
+pub async fn resolve(
+    registry: &dyn Registry,
+    questions: &Questions,
+    jobs: usize,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Answers {
     let done = AtomicUsize::new(0);
     let counted = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
     let mut manifests = BTreeMap::new();
@@ -167,7 +171,7 @@ pub async fn resolve(registry: &dyn Registry, questions: &Questions, progress: &
         }
     });
     let tags: TagAnswers =
-        gathered(asked).await.into_iter().map(|(key, named)| keep(&mut manifests, key, named)).collect();
+        gathered(jobs, asked).await.into_iter().map(|(key, named)| keep(&mut manifests, key, named)).collect();
 
     let asked = questions.digests.iter().map(|(key, want)| {
         let (counted, read) = (&counted, manifests.contains_key(key));
@@ -177,7 +181,7 @@ pub async fn resolve(registry: &dyn Registry, questions: &Questions, progress: &
             (key.clone(), answer)
         }
     });
-    let asked = gathered(asked).await;
+    let asked = gathered(jobs, asked).await;
     let mut digests = DigestAnswers::new();
     for (key, answer) in asked {
         let resolved = match answer {
@@ -194,14 +198,14 @@ pub async fn resolve(registry: &dyn Registry, questions: &Questions, progress: &
         digests.insert(key, resolved);
     }
 
-    let images = images(registry, questions, &tags, &digests, &manifests).await;
-    let children = children(registry, questions, &tags, &manifests).await;
+    let images = images(registry, questions, jobs, &tags, &digests, &manifests).await;
+    let children = children(registry, questions, jobs, &tags, &manifests).await;
     Answers { tags, digests, images, children }
 }
 
-/// Runs all of `asked`, at most [`limits::CONCURRENCY`] at once.
-async fn gathered<F: Future>(asked: impl Iterator<Item = F>) -> Vec<F::Output> {
-    stream::iter(asked).buffer_unordered(limits::CONCURRENCY).collect().await
+/// Runs all of `asked`, at most `jobs` at once.
+async fn gathered<F: Future>(jobs: usize, asked: impl Iterator<Item = F>) -> Vec<F::Output> {
+    stream::iter(asked).buffer_unordered(jobs.max(1)).collect().await
 }
 
 fn same_digest(named: Named, asked: &Digest) -> Result<Named, RegistryError> {
@@ -230,6 +234,7 @@ fn keep<N>(
 async fn images(
     registry: &dyn Registry,
     questions: &Questions,
+    jobs: usize,
     tags: &TagAnswers,
     digests: &DigestAnswers,
     manifests: &BTreeMap<(Repository, Digest), Manifest>,
@@ -255,13 +260,14 @@ async fn images(
         };
         (key, image)
     });
-    gathered(asked).await.into_iter().collect()
+    gathered(jobs, asked).await.into_iter().collect()
 }
 
 /// For each pinned reference whose tag names another digest now: is it an index that holds the pinned one?
 async fn children(
     registry: &dyn Registry,
     questions: &Questions,
+    jobs: usize,
     tags: &TagAnswers,
     manifests: &BTreeMap<(Repository, Digest), Manifest>,
 ) -> BTreeMap<(Repository, Digest), Result<Vec<Digest>, ImageError>> {
@@ -284,7 +290,7 @@ async fn children(
         });
         (key, children)
     });
-    gathered(asked).await.into_iter().collect()
+    gathered(jobs, asked).await.into_iter().collect()
 }
 
 async fn fetched(registry: &dyn Registry, repository: &Repository, digest: &Digest) -> Result<Content, ImageError> {

@@ -6,7 +6,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use plimsoll::rule::built_in::BUILT_INS;
+use plimsoll::rule::built_in::{BUILT_INS, BuiltIn};
+use plimsoll::rule::kind::RuleKind;
 use plimsoll::rule::table::RULES;
 
 fn held(name: &str, expected: &str) {
@@ -23,7 +24,7 @@ fn rules() {
     let mut text = String::from(
         "<!-- Written by `PLIMSOLL_BLESS=1 cargo test --test docs` from src/rule/; edit it there. -->\n\n",
     );
-    let pages = RULES.iter().map(|kind| kind.page()).chain(BUILT_INS.iter().map(|built_in| built_in.page()));
+    let pages = RULES.iter().map(RuleKind::page).chain(BUILT_INS.iter().map(BuiltIn::page));
     text += &pages.collect::<Vec<_>>().join("\n");
     held("docs/rules.md", &text);
 }

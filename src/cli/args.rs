@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use plimsoll::image::Platform;
+use plimsoll::limits;
 
 /// A policy gate for container images: what is checked is what is pinned is what runs.
 #[derive(Debug, Parser)]
@@ -87,6 +88,9 @@ pub(crate) struct Asking {
     /// Judge only these platforms of an image (repeatable); in pin, pin the child for it
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Vec<Platform>,
+    /// Requests under way at once, over all registries
+    #[arg(long, value_name = "N", default_value_t = limits::CONCURRENCY, value_parser = jobs)]
+    pub(crate) jobs: usize,
     /// Ask no registry over the network; layouts on disk alone answer
     #[arg(long)]
     pub(crate) offline: bool,
@@ -130,6 +134,13 @@ pub(crate) enum Color {
     Always,
     /// Never
     Never,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs) if (1..=limits::MOST_JOBS).contains(&jobs) => Ok(jobs),
+        _ => Err(format!("a number from 1 to {}", limits::MOST_JOBS)),
+    }
 }
 
 fn further_report(text: &str) -> Result<(ReportFormat, PathBuf), String> {

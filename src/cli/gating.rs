@@ -34,6 +34,7 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
         platforms: &arguments.asking.platform,
         mode: Mode::Check,
         resolve: !arguments.no_resolve,
+        jobs: arguments.asking.jobs,
         now,
         command: "check",
         quiet: arguments.output.quiet,
@@ -61,6 +62,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         platforms: &arguments.asking.platform,
         mode: Mode::Pin { update: arguments.update },
         resolve: true,
+        jobs: arguments.asking.jobs,
         now,
         command: "pin",
         quiet: arguments.output.quiet,
@@ -121,6 +123,7 @@ struct Gate<'a> {
     platforms: &'a [Platform],
     mode: Mode,
     resolve: bool,
+    jobs: usize,
     now: Timestamp,
     command: &'static str,
     quiet: bool,
@@ -149,6 +152,7 @@ impl Gate<'_> {
             mode: self.mode,
             platforms: self.platforms,
             resolve: self.resolve,
+            jobs: self.jobs,
             now: self.now,
         };
         let mut outcome = ask(request, &router, self.quiet)?;

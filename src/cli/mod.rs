@@ -79,7 +79,7 @@ fn policy_error(error: &PolicyError) -> String {
     }
     let snippet = Snippet::source(text)
         .line_start(error.place.line)
-        .path(format!("{}:{}:{}", error.file, error.place.line, error.place.column))
+        .path(error.file.as_str())
         .annotation(AnnotationKind::Primary.span(at..end));
     let mut group = Level::ERROR.primary_title(error.message.as_str()).element(snippet);
     if !error.help.is_empty() {
