@@ -11,6 +11,8 @@ pub const CONFIG_BYTES: usize = 8 << 20;
 pub const INDEX_CHILDREN: usize = 1_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
 pub const INDEX_DEPTH: usize = 3;
+/// Largest `index.json` of a layout on disk, in bytes: some ten thousand images.
+pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
 /// Redirects that one request follows.
 pub const REDIRECTS: usize = 5;
 /// Largest answer of a token endpoint, in bytes.
@@ -25,6 +27,8 @@ pub const REQUEST: Duration = Duration::from_secs(60);
 pub const HELPER: Duration = Duration::from_secs(20);
 /// Attempts of one request, the first included (only for 429, 5xx, resets and time-outs).
 pub const ATTEMPTS: u32 = 3;
+/// Wait before the second attempt, doubled for each later one; a quarter more or less by chance, so that many don't return at once.
+pub const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest wait that a `Retry-After` may ask for before the run gives up on the request.
 pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Requests under way at once, over all registries.
@@ -40,6 +44,8 @@ pub const YAML_DEPTH: usize = 200;
 pub const YAML_DOCUMENTS: usize = 100_000;
 /// Most nodes that are visited in one document, aliases followed: a "billion laughs" stops here.
 pub const YAML_VISITS: usize = 4_000_000;
+/// Most nodes of one document that are reached through aliases and merge keys; real files stay in the hundreds.
+pub const YAML_FOLLOWED: usize = 100_000;
 /// Longest text that is taken for an image reference, in bytes: host, port, 255 bytes of path, tag and digest fit.
 pub const REFERENCE_BYTES: usize = 1_024;
 

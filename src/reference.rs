@@ -226,14 +226,19 @@ fn check_path(path: &str) -> Result<(), ReferenceError> {
     if path.chars().any(char::is_uppercase) {
         return Err(ReferenceError::Uppercase(path.to_owned()));
     }
-    if !path.split('/').all(is_component) {
+    if !is_path(path) {
         return Err(ReferenceError::Repository(path.to_owned()));
     }
     Ok(())
 }
 
+/// Components joined by `/`, without a check of the length.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.split('/').all(is_component)
+}
+
 /// `[a-z0-9]+` runs joined by `.`, `_`, `__` or any number of `-`.
-fn is_component(component: &str) -> bool {
+pub(crate) fn is_component(component: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };

@@ -64,7 +64,11 @@ pub struct Place {
 pub struct LineIndex<'a> {
     bytes: &'a [u8],
     starts: Vec<usize>,
+    /// Continuation bytes in front of every block of [`BLOCK`] bytes, so that a file of one line costs no more.
+    continuations: Vec<usize>,
 }
+
+const BLOCK: usize = 1_024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -79,16 +83,36 @@ impl<'a> LineIndex<'a> {
                 _ => {}
             }
         }
-        Self { bytes, starts }
+        let continuations = bytes
+            .chunks(BLOCK)
+            .scan(0, |sum, block| {
+                let before = *sum;
+                *sum += count_continuations(block);
+                Some(before)
+            })
+            .collect();
+        Self { bytes, starts, continuations }
     }
 
     /// The place of a byte offset; an offset past the end is taken as the end.
     pub fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.bytes.len());
-        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let line = self.line_at(offset);
         let start = self.starts[line - 1].min(offset);
-        let column = self.bytes[start..offset].iter().filter(|byte| !is_continuation(**byte)).count() + 1;
+        let column = offset - start - (self.continuations_before(offset) - self.continuations_before(start)) + 1;
         Place { line, column }
+    }
+
+    fn continuations_before(&self, offset: usize) -> usize {
+        let block = (offset / BLOCK).min(self.continuations.len().saturating_sub(1));
+        self.continuations
+            .get(block)
+            .map_or(0, |before| before + count_continuations(&self.bytes[block * BLOCK..offset]))
+    }
+
+    /// The line of a byte offset, from 1, without the work of counting columns.
+    pub fn line_at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
     /// The bytes of a line (from 1) without its line end; empty where there is no such line.
@@ -101,6 +125,10 @@ impl<'a> LineIndex<'a> {
         }
         text
     }
+}
+
+fn count_continuations(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| is_continuation(**byte)).count()
 }
 
 fn is_continuation(byte: u8) -> bool {
@@ -121,6 +149,18 @@ mod tests {
         assert_eq!(index.place(at("x")), Place { line: 2, column: 6 });
         assert_eq!(index.place(at("c\n")), Place { line: 3, column: 1 });
         assert_eq!(index.place(usize::MAX), Place { line: 4, column: 1 });
+        assert_eq!((index.line_at(0), index.line_at(at("x")), index.line_at(usize::MAX)), (1, 2, 4));
+    }
+
+    #[test]
+    fn columns_of_a_long_line() {
+        let text = "aé".repeat(2_000) + "\n" + &"é".repeat(1_536) + "x";
+        let index = LineIndex::new(text.as_bytes());
+        assert_eq!(index.place(3 * 1_999 + 1), Place { line: 1, column: 4_000 });
+        assert_eq!(index.place(text.len() - 1), Place { line: 2, column: 1_537 });
+        assert_eq!(index.place(text.len()), Place { line: 2, column: 1_538 });
+        assert_eq!(LineIndex::new(b"").place(0), Place { line: 1, column: 1 });
+        assert_eq!(LineIndex::new(&[b'a'; 1_024]).place(1_024), Place { line: 1, column: 1_025 });
     }
 
     #[test]

@@ -1,6 +1,14 @@
 //! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
+pub mod content;
+pub mod credentials;
+pub mod http;
+pub mod layout;
+mod memo;
+pub mod router;
+pub mod settings;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -100,7 +108,7 @@ pub enum RegistryError {
         detail: String,
     },
     /// 429, or a wait longer than the run allows.
-    #[error("{host} is limiting requests{}", retry_text(.retry_after))]
+    #[error("{host} is limiting requests{}", retry_text(.retry_after.as_ref()))]
     RateLimited {
         /// The registry.
         host: String,
@@ -181,6 +189,6 @@ pub enum RegistryError {
     },
 }
 
-fn retry_text(after: &Option<Duration>) -> String {
+fn retry_text(after: Option<&Duration>) -> String {
     after.map_or_else(String::new, |after| format!(" (try again in {} seconds)", after.as_secs()))
 }

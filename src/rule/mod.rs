@@ -1,41 +1,25 @@
 //! A rule as a value: what it needs to know, and what it says of one case.
 //! A rule reaches no network, clock or environment; all that it may know is in the [`Case`].
 
+pub mod built_in;
+pub mod example;
+pub mod image_size;
+pub mod kind;
+pub mod mutable_tag;
+pub mod pinned_digest;
+pub mod platform_choice;
+pub mod platforms;
+pub mod setting;
+pub mod table;
+pub mod tag_digest_match;
+pub mod trusted_registry;
+
 use crate::digest::Digest;
-use crate::image::{Depth, Image, ImageError, Platform};
+use crate::image::{Image, ImageError, Platform};
 use crate::reference::Reference;
 use crate::registry::RegistryError;
 
-/// What a rule has to know before it can say anything; the gate sends only the requests that some rule needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// The digest that the reference names.
-    pub digest: bool,
-    /// What the tag names now, also where a digest stands beside it.
-    pub tag: bool,
-    /// The image's content.
-    pub content: Option<Depth>,
-}
-
-impl Needs {
-    /// Needs nothing from a registry.
-    pub const NOTHING: Self = Self { digest: false, tag: false, content: None };
-
-    /// What either of the two needs.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            digest: self.digest || other.digest,
-            tag: self.tag || other.tag,
-            content: self.content.max(other.content),
-        }
-    }
-
-    /// Whether it asks for nothing at all.
-    pub fn is_nothing(self) -> bool {
-        self == Self::NOTHING
-    }
-}
+pub use crate::resolve::Needs;
 
 /// What one rule sees of one reference. A fact is `None` unless the rule's [`Needs`] asked for it.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,15 @@
 //! What a format finds in a file: occurrences of image references, and documents it could not read.
 //! A format sees bytes and nothing else; it never asks a registry, a clock or the environment.
 
+mod custom_resource;
+mod kubernetes;
+mod page;
+mod pod;
+mod subject;
+pub mod table;
+mod template;
+pub mod walk;
+
 use serde::Serialize;
 
 use crate::reference::Reference;

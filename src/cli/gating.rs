@@ -1,0 +1,237 @@
+//! `check` and `pin`: the same gate, then a report, then for `pin` the files.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use plimsoll::edit::{self, Edit};
+use plimsoll::finding::{Finding, Level, Status};
+use plimsoll::gate::{self, Judge, Mode, Request};
+use plimsoll::image::Platform;
+use plimsoll::outcome::{Exit, Outcome, Verdict};
+use plimsoll::registry::Registry;
+use plimsoll::report::Run;
+use plimsoll::source::Subject;
+use plimsoll::span::Place;
+
+use super::args::{Check, Pin, ReportFormat};
+use super::governing::{self, Config, Governing};
+use super::replace::{Replacement, replace};
+use super::sources::{self, Gathered};
+use super::{Failure, diff, network, print};
+
+/// `plimsoll check`.
+pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
+    let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
+    let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
+    let named = governing::config(arguments.paths.config.as_deref())?;
+    let gathered = sources::gather(&arguments.paths, named.as_ref(), Some(&governing))?;
+    let gate = Gate {
+        governing: Some(&governing),
+        beside: governing.config.as_ref(),
+        named: named.as_ref(),
+        offline: arguments.asking.offline,
+        platforms: &arguments.asking.platform,
+        mode: Mode::Check,
+        resolve: !arguments.no_resolve,
+        now,
+        command: "check",
+        quiet: arguments.output.quiet,
+    };
+    let (run, outcome, _) = gate.run(gathered)?;
+    print::reports(&run, &outcome, &arguments.output, false)?;
+    Ok(outcome.exit())
+}
+
+/// `plimsoll pin`.
+pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
+    let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
+    let governing = governing::find(&arguments.policy, now)?;
+    if governing.is_none() && !arguments.no_policy {
+        return Err(governing::none_found());
+    }
+    let named = governing::config(arguments.paths.config.as_deref())?;
+    let gathered = sources::gather(&arguments.paths, named.as_ref(), governing.as_ref())?;
+    let stream = gathered.stream;
+    let gate = Gate {
+        governing: governing.as_ref().filter(|_| !arguments.no_policy),
+        beside: governing.as_ref().and_then(|governing| governing.config.as_ref()),
+        named: named.as_ref(),
+        offline: arguments.asking.offline,
+        platforms: &arguments.asking.platform,
+        mode: Mode::Pin { update: arguments.update },
+        resolve: true,
+        now,
+        command: "pin",
+        quiet: arguments.output.quiet,
+    };
+    let (run, outcome, targets) = gate.run(gathered)?;
+    let spliced = splice(&outcome, &targets)?;
+    let mut exit = outcome.exit();
+    if arguments.check && !outcome.edits.is_empty() {
+        exit = exit.and(Exit::Denied);
+    }
+    if stream && !arguments.diff && !arguments.check {
+        print::reports(&run, &outcome, &arguments.output, true)?;
+        if exit == Exit::Clean {
+            stream_out(&outcome, &spliced)?;
+        }
+        return Ok(exit);
+    }
+    let replacements = replacements(&outcome, &targets, &spliced);
+    if arguments.diff {
+        for (file, new) in &spliced {
+            print::out(diff::unified(&outcome.files[*file].path, &outcome.files[*file].bytes, new).as_bytes())?;
+        }
+        print::reports(&run, &outcome, &arguments.output, true)?;
+        return Ok(exit);
+    }
+    if !arguments.check {
+        replace(&replacements?).map_err(anyhow::Error::from)?;
+    }
+    print::reports(&run, &outcome, &arguments.output, false)?;
+    if !arguments.output.quiet && arguments.output.format == ReportFormat::Text {
+        print::err(&pinned_line(&outcome, arguments.check));
+    }
+    Ok(exit)
+}
+
+fn pinned_line(outcome: &Outcome, only_check: bool) -> String {
+    let files: std::collections::BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
+    let left = outcome
+        .references
+        .iter()
+        .filter(|judged| {
+            judged.verdict == Verdict::Allow
+                && judged.occurrence.uneditable.is_some()
+                && matches!(&judged.occurrence.subject, Subject::Image(reference) if reference.digest().is_none())
+        })
+        .count();
+    let verb = if only_check { "would pin" } else { "pinned" };
+    let left = if left > 0 { format!("; {left} allowed but not editable, left as they are") } else { String::new() };
+    format!("{verb} {} references in {} files{left}\n", outcome.edits.len(), files.len())
+}
+
+/// What `check` and `pin` share.
+struct Gate<'a> {
+    governing: Option<&'a Governing>,
+    beside: Option<&'a Config>,
+    named: Option<&'a Config>,
+    offline: bool,
+    platforms: &'a [Platform],
+    mode: Mode,
+    resolve: bool,
+    now: Timestamp,
+    command: &'static str,
+    quiet: bool,
+}
+
+impl Gate<'_> {
+    fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, BTreeMap<String, sources::Target>), Failure> {
+        let (router, layouts) = network::router(self.named, self.beside, self.offline)?;
+        let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
+        // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
+        if self.mode != Mode::Check {
+            for file in &mut files {
+                if let Some(why) = targets.get(&file.path).and_then(|target| target.refused.clone()) {
+                    for occurrence in &mut file.found.occurrences {
+                        occurrence.uneditable.get_or_insert_with(|| why.clone());
+                    }
+                }
+            }
+        }
+        let request = Request {
+            files,
+            unread,
+            files_read: read,
+            files_ignored: ignored,
+            judge: self.governing.map_or(Judge::Nothing, |governing| Judge::Policy(&governing.policy)),
+            mode: self.mode,
+            platforms: self.platforms,
+            resolve: self.resolve,
+            now: self.now,
+        };
+        let mut outcome = ask(request, &router, self.quiet)?;
+        outcome.findings.extend(nested.into_iter().map(nested_policy));
+        let run = Run {
+            policy: self.governing.map(|governing| governing.policy.file().to_owned()),
+            layouts,
+            now: self.now,
+            command: self.command,
+        };
+        Ok((run, outcome, targets))
+    }
+}
+
+fn ask(request: Request<'_>, registry: &dyn Registry, quiet: bool) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("can't start the network runtime")?;
+    let bar = print::progress(quiet);
+    let outcome = runtime.block_on(gate::run(request, registry, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    }));
+    bar.finish_and_clear();
+    Ok(outcome)
+}
+
+fn nested_policy(path: String) -> Finding {
+    Finding {
+        rule: "nested-policy",
+        level: Level::Warn,
+        status: Status::Violated,
+        reference: None,
+        message: format!("{path} is not used; one policy holds for a run"),
+        place: Some((path, Place { line: 1, column: 1 })),
+        help: "move its statements into the policy at the root, with `where: {paths: […]}`".to_owned(),
+        policy: None,
+    }
+}
+
+/// Splices and proves every file that has edits, before anything is written.
+fn splice(outcome: &Outcome, targets: &BTreeMap<String, sources::Target>) -> Result<BTreeMap<usize, Vec<u8>>, Failure> {
+    let mut by_file: BTreeMap<usize, Vec<Edit>> = BTreeMap::new();
+    for (file, edit) in &outcome.edits {
+        by_file.entry(*file).or_default().push(edit.clone());
+    }
+    let mut spliced = BTreeMap::new();
+    for (file, edits) in by_file {
+        let source = &outcome.files[file];
+        let format = targets.get(&source.path).map(|target| target.format).context("an edited file has a format")?;
+        let new = edit::apply(format, &source.bytes, &edits)
+            .with_context(|| format!("{} is left alone, and so is every other file", source.path))?;
+        spliced.insert(file, new);
+    }
+    Ok(spliced)
+}
+
+fn replacements(
+    outcome: &Outcome,
+    targets: &BTreeMap<String, sources::Target>,
+    spliced: &BTreeMap<usize, Vec<u8>>,
+) -> anyhow::Result<Vec<Replacement>> {
+    spliced
+        .iter()
+        .map(|(file, new)| {
+            let source = &outcome.files[*file];
+            let target = targets.get(&source.path).context("an edited file has a path")?;
+            Ok(Replacement {
+                path: target.path.clone(),
+                shown: source.path.clone(),
+                old: source.bytes.clone(),
+                new: new.clone(),
+            })
+        })
+        .collect()
+}
+
+fn stream_out(outcome: &Outcome, spliced: &BTreeMap<usize, Vec<u8>>) -> anyhow::Result<()> {
+    match (spliced.values().next(), outcome.files.first()) {
+        (Some(new), _) => print::out(new),
+        (None, Some(file)) => print::out(&file.bytes),
+        (None, None) => Ok(()),
+    }
+}

@@ -1,0 +1,107 @@
+//! Which policy and config hold for a run, and where they were read from.
+//! One policy a run: `--policy`, else `plimsoll.yaml` at the root of the git work tree, else in the current folder.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use plimsoll::limits;
+use plimsoll::policy::{self, GateConfig, Policy};
+use plimsoll::source::table;
+use plimsoll::source::walk;
+
+use super::Failure;
+use super::args::PolicyArgs;
+use super::git::Commit;
+
+/// The name that is looked for.
+pub(crate) const FILE: &str = "plimsoll.yaml";
+
+/// A config with the folder that its paths are relative to.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) settings: GateConfig,
+    pub(crate) folder: PathBuf,
+}
+
+/// The policy of a run, and the config that stands beside it.
+#[derive(Debug)]
+pub(crate) struct Governing {
+    pub(crate) policy: Policy,
+    pub(crate) config: Option<Config>,
+    /// The policy's folder, absolute; `where.paths` are relative to it.
+    pub(crate) folder: PathBuf,
+    /// The policy file itself, absolute.
+    pub(crate) path: PathBuf,
+}
+
+/// The policy of the run; `None` where there is none.
+pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Governing>, Failure> {
+    let here = std::env::current_dir().context("the current folder can't be found")?;
+    let root = walk::work_tree(&here);
+    let named = arguments.policy.is_some();
+    let path = match &arguments.policy {
+        Some(path) => here.join(path),
+        None => root.as_deref().unwrap_or(&here).join(FILE),
+    };
+    let shown = match &arguments.policy {
+        Some(path) => path.display().to_string(),
+        None => shown(&path, &here),
+    };
+    let (bytes, shown) = match &arguments.policy_from {
+        Some(name) => {
+            let root = root.ok_or_else(|| anyhow!("--policy-from needs a git work tree, and this is none"))?;
+            let commit = Commit::find(&root, name)?;
+            let absolute = std::path::absolute(&path).context("the policy's path can't be made absolute")?;
+            let inside = absolute
+                .strip_prefix(&root)
+                .map_err(|_| anyhow!("{shown} lies outside the git work tree, so no commit holds it"))?;
+            let inside =
+                inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+            (commit.read(&inside)?, format!("{name}:{inside}"))
+        }
+        None if !named && !path.exists() => return Ok(None),
+        None => (read(&path, &shown)?, shown),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
+    let formats: Vec<&str> = table::formats().iter().map(|format| format.id()).collect();
+    let loaded = policy::load(&text, &shown, now, &formats)?;
+    let folder = path.parent().map_or_else(|| here.clone(), Path::to_owned);
+    let config = loaded.config.map(|settings| Config { settings, folder: folder.clone() });
+    Ok(Some(Governing { policy: loaded.policy, config, folder, path }))
+}
+
+/// The config that `--config` names.
+pub(crate) fn config(path: Option<&Path>) -> Result<Option<Config>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let shown = path.display().to_string();
+    let text = String::from_utf8(read(path, &shown)?).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
+    let settings = policy::load_config(&text, &shown)?;
+    let absolute = std::path::absolute(path).context("the config's path can't be made absolute")?;
+    let folder = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
+    Ok(Some(Config { settings, folder }))
+}
+
+/// The contract's way out where no policy was found.
+pub(crate) fn none_found() -> Failure {
+    Failure::Other(anyhow!(
+        "no policy: there is no {FILE} at the root of the git work tree (outside git: in the current folder)\n\
+         write one with `plimsoll init`, name one with `--policy`, or pin without judging: `plimsoll pin --no-policy`"
+    ))
+}
+
+fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
+    let file = fs::File::open(path).with_context(|| format!("can't read {shown}"))?;
+    let mut bytes = Vec::new();
+    file.take(limits::POLICY_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("can't read {shown}"))?;
+    if bytes.len() as u64 > limits::POLICY_BYTES {
+        return Err(anyhow!("{shown} is longer than {} bytes", limits::POLICY_BYTES));
+    }
+    Ok(bytes)
+}
+
+fn shown(path: &Path, here: &Path) -> String {
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,143 @@
+//! Replaces files: all prepared beside their targets first, then renamed one after the other, undone on an error.
+//! It refuses what is not what was read: a changed file, a read-only one, a link out of the tree.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use atomic_write_file::AtomicWriteFile;
+
+/// One file to replace.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    /// The file itself, links resolved.
+    pub(crate) path: PathBuf,
+    /// As it is shown.
+    pub(crate) shown: String,
+    /// What it must still hold.
+    pub(crate) old: Vec<u8>,
+    /// What it will hold.
+    pub(crate) new: Vec<u8>,
+}
+
+/// Why nothing was replaced, or what had been was put back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplaceError {
+    #[error("{0} changed while the run went on; nothing was written, run again")]
+    Changed(String),
+    #[error("{0} is read-only; nothing was written")]
+    ReadOnly(String),
+    #[error("{0} is not a regular file; nothing was written")]
+    NotAFile(String),
+    #[error("{shown} can't be written: {error}; {undone}")]
+    Io { shown: String, error: io::Error, undone: String },
+}
+
+/// Replaces all or none; after a kill every file is whole, old or new.
+pub(crate) fn replace(replacements: &[Replacement]) -> Result<(), ReplaceError> {
+    let mut prepared = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
+        let failed = |error| io_error(replacement, error, "nothing was written");
+        let metadata = fs::symlink_metadata(&replacement.path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(ReplaceError::NotAFile(replacement.shown.clone()));
+        }
+        if metadata.permissions().readonly() {
+            return Err(ReplaceError::ReadOnly(replacement.shown.clone()));
+        }
+        prepared.push(prepare(&replacement.path, &replacement.new).map_err(failed)?);
+    }
+    // The last look before the first rename: what was judged must be what is replaced.
+    for replacement in replacements {
+        let now = fs::read(&replacement.path).map_err(|error| io_error(replacement, error, "nothing was written"))?;
+        if now != replacement.old {
+            return Err(ReplaceError::Changed(replacement.shown.clone()));
+        }
+    }
+    for (at, (file, replacement)) in prepared.into_iter().zip(replacements).enumerate() {
+        if let Err(error) = file.commit() {
+            return Err(io_error(replacement, error, &undo(&replacements[..at])));
+        }
+    }
+    Ok(())
+}
+
+fn prepare(path: &Path, bytes: &[u8]) -> io::Result<AtomicWriteFile> {
+    let mut file = AtomicWriteFile::open(path)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Puts back what had been renamed, and says what became of it.
+fn undo(renamed: &[Replacement]) -> String {
+    let kept: Vec<&str> = renamed
+        .iter()
+        .filter(|replacement| prepare(&replacement.path, &replacement.old).and_then(AtomicWriteFile::commit).is_err())
+        .map(|replacement| replacement.shown.as_str())
+        .collect();
+    if kept.is_empty() {
+        "every file is as it was".to_owned()
+    } else {
+        format!("these files hold the new text and could not be put back: {}", kept.join(", "))
+    }
+}
+
+fn io_error(replacement: &Replacement, error: io::Error, undone: &str) -> ReplaceError {
+    ReplaceError::Io { shown: replacement.shown.clone(), error, undone: undone.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replacement(path: &Path, old: &str, new: &str) -> Replacement {
+        Replacement {
+            path: path.to_owned(),
+            shown: path.display().to_string(),
+            old: old.as_bytes().to_vec(),
+            new: new.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn one_changed_file_stops_them_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&a, "old").expect("written");
+        fs::write(&b, "changed").expect("written");
+        let result = replace(&[replacement(&a, "old", "new"), replacement(&b, "old", "new")]);
+        assert!(matches!(result, Err(ReplaceError::Changed(_))));
+        assert_eq!(fs::read_to_string(&a).expect("read"), "old");
+        assert_eq!(fs::read_to_string(&b).expect("read"), "changed");
+        assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 2, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_stays_and_read_only_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a");
+        fs::write(&file, "old").expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("set");
+        replace(&[replacement(&file, "old", "new")]).expect("replaced");
+        assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_to_string(&file).expect("read"), "new");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("set");
+        let result = replace(&[replacement(&file, "new", "newer")]);
+        assert!(matches!(result, Err(ReplaceError::ReadOnly(_))));
+    }
+
+    #[test]
+    fn a_failed_rename_puts_back_what_was_renamed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&a, "new").expect("written");
+        fs::write(&b, "new").expect("written");
+        let renamed = [replacement(&a, "old a", "new"), replacement(&b, "old b", "new")];
+        assert_eq!(undo(&renamed), "every file is as it was");
+        assert_eq!(fs::read_to_string(&a).expect("read"), "old a");
+        assert_eq!(fs::read_to_string(&b).expect("read"), "old b");
+    }
+}

@@ -1,0 +1,202 @@
+//! The files of a run, read and searched: discovery, `ignore:`, standard input, and what must not be replaced.
+//! Only files that hold something are kept, so memory follows the references and not the tree.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use plimsoll::gate::{self, Scanned};
+use plimsoll::limits;
+use plimsoll::source::walk::{self, Discovered, File, Ignored, Link};
+use plimsoll::source::{Format, Unread, table};
+use plimsoll::span::Place;
+
+use super::Failure;
+use super::args::Paths;
+use super::governing::{Config, FILE, Governing};
+
+/// How standard input is named and shown.
+const STREAM: &str = "-";
+/// What standard input is, unless `--as` says.
+const STREAM_FORMAT: &str = "kubernetes";
+
+/// Where the bytes of a scanned file go back to.
+#[derive(Clone)]
+pub(crate) struct Target {
+    /// The file itself, links resolved.
+    pub(crate) path: PathBuf,
+    pub(crate) format: &'static dyn Format,
+    /// Why it must not be replaced.
+    pub(crate) refused: Option<String>,
+}
+
+/// All that the paths of a run hold.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    /// Files with references or with something unread, by shown path; a stream always.
+    pub(crate) files: Vec<Scanned>,
+    /// Files that could not be read at all.
+    pub(crate) unread: Vec<(String, Unread)>,
+    /// How many files were read.
+    pub(crate) read: usize,
+    /// How many `ignore:` left out.
+    pub(crate) ignored: usize,
+    pub(crate) targets: BTreeMap<String, Target>,
+    /// Policies that are not the run's.
+    pub(crate) nested: Vec<String>,
+    /// Whether it came from standard input.
+    pub(crate) stream: bool,
+}
+
+/// Finds, reads and searches the files of a run.
+pub(crate) fn gather(
+    arguments: &Paths,
+    named: Option<&Config>,
+    governing: Option<&Governing>,
+) -> Result<Gathered, Failure> {
+    let format = arguments.format.as_deref().map(format).transpose()?;
+    if arguments.paths.iter().any(|path| path.as_os_str() == STREAM) {
+        if arguments.paths.len() > 1 {
+            return Err(anyhow!("`-` stands alone: other paths can't be mixed with standard input").into());
+        }
+        return Ok(stream(format)?);
+    }
+    let current = std::env::current_dir().context("the current folder can't be found")?;
+    let configs = [named, governing.and_then(|governing| governing.config.as_ref())];
+    let ignore = configs
+        .into_iter()
+        .flatten()
+        .filter_map(|config| Some((config, config.settings.ignore.as_ref()?)))
+        .map(|(config, globs)| Ignored::new(&config.folder, globs.texts()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(anyhow::Error::from)?;
+    let request = walk::Request { paths: &arguments.paths, current: &current, format, ignore: &ignore };
+    let discovered = walk::discover(&request).map_err(anyhow::Error::from)?;
+    if discovered.files.is_empty() && discovered.unseen.is_empty() && !arguments.allow_empty {
+        let what = match arguments.paths.as_slice() {
+            [] => "the current folder holds".to_owned(),
+            [path] => format!("{} holds", path.display()),
+            _ => "these paths hold".to_owned(),
+        };
+        return Err(anyhow!("{what} no file that could name an image; say --allow-empty if that is meant").into());
+    }
+    scan(&discovered, governing)
+}
+
+fn format(id: &str) -> anyhow::Result<&'static dyn Format> {
+    table::by_id(id).ok_or_else(|| {
+        let known: Vec<&str> = table::formats().iter().map(|format| format.id()).collect();
+        anyhow!("no format `{id}`; --as takes one of: {}", known.join(", "))
+    })
+}
+
+fn stream(format: Option<&'static dyn Format>) -> anyhow::Result<Gathered> {
+    let format = format.map_or_else(|| self::format(STREAM_FORMAT), Ok)?;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(limits::SOURCE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .context("can't read standard input")?;
+    if bytes.len() as u64 > limits::SOURCE_BYTES {
+        return Err(anyhow!("standard input is longer than {} bytes", limits::SOURCE_BYTES));
+    }
+    let target = Target { path: PathBuf::from(STREAM), format, refused: None };
+    Ok(Gathered {
+        files: vec![gate::scan(STREAM.to_owned(), STREAM.to_owned(), bytes, format)],
+        read: 1,
+        targets: BTreeMap::from([(STREAM.to_owned(), target)]),
+        stream: true,
+        ..Gathered::default()
+    })
+}
+
+/// What became of one file.
+enum Read {
+    Scanned(Scanned, Target),
+    Nothing,
+    Failed(String, Unread),
+}
+
+/// Reads and searches on every core; the result is in the order of the shown paths.
+fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gathered, Failure> {
+    let folder = governing.and_then(|governing| fs::canonicalize(&governing.folder).ok());
+    let own = governing.and_then(|governing| fs::canonicalize(&governing.path).ok());
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(discovered.files.len().max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let mut own = Vec::new();
+                while let Some(file) = discovered.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    own.push((file.shown.clone(), read(file, folder.as_deref())));
+                }
+                results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+
+    let mut gathered = Gathered { ignored: discovered.ignored, ..Gathered::default() };
+    for file in &discovered.files {
+        let is_policy = file.shown.rsplit('/').next() == Some(FILE);
+        if is_policy && governing.is_some() && fs::canonicalize(&file.path).ok() != own {
+            gathered.nested.push(file.shown.clone());
+        }
+    }
+    for (shown, read) in results {
+        match read {
+            Read::Scanned(scanned, target) => {
+                gathered.read += 1;
+                gathered.targets.insert(shown, target);
+                gathered.files.push(scanned);
+            }
+            Read::Nothing => gathered.read += 1,
+            Read::Failed(reason, unread) => {
+                if discovered.files.iter().any(|file| file.named && file.shown == shown) {
+                    return Err(anyhow!("{shown} can't be read: {reason}").into());
+                }
+                gathered.unread.push((shown, unread));
+            }
+        }
+    }
+    for unseen in &discovered.unseen {
+        gathered.unread.push((unseen.shown.clone(), unread(unseen.reason.clone())));
+    }
+    Ok(gathered)
+}
+
+fn unread(reason: String) -> Unread {
+    Unread { place: Place { line: 1, column: 1 }, reason, could_hold_reference: true }
+}
+
+fn read(file: &File, folder: Option<&Path>) -> Read {
+    let source = match file.read() {
+        Ok(source) => source,
+        Err(error) => return Read::Failed(error.to_string(), unread(error.to_string())),
+    };
+    let real = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
+    // A link's place counts, not its target's: that is where the repository names it.
+    let place = match (file.path.parent().and_then(|parent| fs::canonicalize(parent).ok()), file.path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => real.clone(),
+    };
+    let policy_path = folder
+        .and_then(|folder| place.strip_prefix(folder).ok())
+        .map_or_else(|| source.path.clone(), |path| path.to_string_lossy().replace('\\', "/"));
+    let scanned = gate::scan(source.path, policy_path, source.bytes, file.format);
+    if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
+        return Read::Nothing;
+    }
+    let refused = match file.link {
+        Link::No | Link::Inside => None,
+        Link::Outside => Some("it is a link that leads outside the tree".to_owned()),
+    };
+    Read::Scanned(scanned, Target { path: real, format: file.format, refused })
+}

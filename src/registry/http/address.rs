@@ -1,0 +1,283 @@
+//! Which addresses a request may reach, before and after DNS.
+//! Link-local and metadata addresses are never asked; this machine only where its name says so.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// What kind of place an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Public or private unicast.
+    Ordinary,
+    /// This machine.
+    Loopback,
+    /// Never asked; in words.
+    Forbidden(&'static str),
+}
+
+/// A request that may not be sent, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{host} is {what}")]
+pub(crate) struct Forbidden {
+    /// The host, with the address where it is not the same.
+    pub(crate) host: String,
+    /// What it is.
+    pub(crate) what: &'static str,
+}
+
+const METADATA: Kind = Kind::Forbidden("a metadata address of a cloud");
+const LINK_LOCAL: Kind = Kind::Forbidden("a link-local address");
+const NO_UNICAST: Kind = Kind::Forbidden("no address of one machine");
+const THIS_MACHINE: &str = "an address of this machine, which was not named as such";
+
+/// Metadata services outside the link-local range: Alibaba, Oracle, Azure's wire server.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
+/// Metadata services on IPv6: AWS, Google.
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+/// Names of metadata services, for a proxy that would resolve them itself.
+const METADATA_NAMES: [&str; 3] = ["metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"];
+
+/// The kind of `address`; an IPv4 address in any IPv6 clothing is judged as what it is.
+pub(crate) fn kind(address: IpAddr) -> Kind {
+    match address {
+        IpAddr::V4(address) => kind_v4(address),
+        IpAddr::V6(address) => kind_v6(address),
+    }
+}
+
+fn kind_v4(address: Ipv4Addr) -> Kind {
+    if METADATA_V4.contains(&address) || address == Ipv4Addr::new(169, 254, 169, 254) {
+        METADATA
+    } else if address.is_link_local() {
+        LINK_LOCAL
+    } else if address.octets()[0] == 0 || address.octets()[0] >= 224 {
+        NO_UNICAST
+    } else if address.is_loopback() {
+        Kind::Loopback
+    } else {
+        Kind::Ordinary
+    }
+}
+
+fn kind_v6(address: Ipv6Addr) -> Kind {
+    if let Some(inner) = embedded(address) {
+        return kind_v4(inner);
+    }
+    if METADATA_V6.contains(&address) {
+        METADATA
+    } else if address.is_unicast_link_local() {
+        LINK_LOCAL
+    } else if address.is_unspecified() || address.is_multicast() {
+        NO_UNICAST
+    } else if address.is_loopback() {
+        Kind::Loopback
+    } else {
+        Kind::Ordinary
+    }
+}
+
+/// The IPv4 address inside a mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056) one.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+/// What may be reached besides ordinary addresses: the places that the settings declare.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Hosts with their ports.
+    places: Arc<HashSet<(String, u16)>>,
+    /// Host names alone, as DNS knows no ports.
+    names: Arc<HashSet<String>>,
+}
+
+impl Filter {
+    /// Loopback is also let through for these places, `HOST[:PORT]`.
+    pub(crate) fn new<'a>(declared: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut places, mut names) = (HashSet::new(), HashSet::new());
+        for place in declared {
+            let urls = ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{place}")));
+            for url in urls.into_iter().flatten() {
+                if let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) {
+                    places.insert((host.to_owned(), port));
+                    names.insert(host.to_owned());
+                }
+            }
+        }
+        Self { places: Arc::new(places), names: Arc::new(names) }
+    }
+
+    fn declares(&self, url: &Url) -> bool {
+        let place = url.host_str().map(str::to_owned).zip(url.port_or_known_default());
+        place.is_some_and(|place| self.places.contains(&place))
+    }
+
+    /// Judges `url` by its text; `loopback` says that the registry in question is on this machine itself.
+    pub(crate) fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
+        let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
+        let found = match url.host() {
+            None => return refuse("no host"),
+            Some(Host::Ipv4(address)) => kind_v4(address),
+            Some(Host::Ipv6(address)) => kind_v6(address),
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                if METADATA_NAMES.contains(&name) {
+                    METADATA
+                } else if is_localhost(name) {
+                    Kind::Loopback
+                } else {
+                    Kind::Ordinary
+                }
+            }
+        };
+        match found {
+            Kind::Ordinary => Ok(()),
+            Kind::Loopback if loopback || self.declares(url) => Ok(()),
+            Kind::Loopback => refuse(THIS_MACHINE),
+            Kind::Forbidden(what) => refuse(what),
+        }
+    }
+
+    /// The addresses of `host` that may be reached, or why none may.
+    fn keep(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+        let loopback = is_localhost(host) || self.names.contains(host);
+        let (mut kept, mut refused) = (Vec::new(), None);
+        for address in found {
+            match kind(address.ip()) {
+                Kind::Ordinary => kept.push(address),
+                Kind::Loopback if loopback => kept.push(address),
+                Kind::Loopback => refused = Some((address.ip(), THIS_MACHINE)),
+                Kind::Forbidden(what) => refused = Some((address.ip(), what)),
+            }
+        }
+        match refused {
+            Some((address, what)) if kept.is_empty() => Err(Forbidden { host: format!("{host} ({address})"), what }),
+            _ => Ok(kept),
+        }
+    }
+}
+
+impl Resolve for Filter {
+    fn resolve(&self, name: Name) -> Resolving {
+        let filter = self.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let kept = filter.keep(name.as_str(), found)?;
+            Ok(Box::new(kept.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// RFC 6761: the name and all below it are this machine.
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_judged_in_every_clothing() {
+        let rows = [
+            ("1.1.1.1", Kind::Ordinary),
+            ("10.0.0.1", Kind::Ordinary),
+            ("192.168.1.1", Kind::Ordinary),
+            ("169.253.255.255", Kind::Ordinary),
+            ("169.254.0.1", LINK_LOCAL),
+            ("169.254.169.254", METADATA),
+            ("100.100.100.200", METADATA),
+            ("192.0.0.192", METADATA),
+            ("168.63.129.16", METADATA),
+            ("0.0.0.0", NO_UNICAST),
+            ("0.1.2.3", NO_UNICAST),
+            ("224.0.0.1", NO_UNICAST),
+            ("255.255.255.255", NO_UNICAST),
+            ("127.0.0.1", Kind::Loopback),
+            ("127.9.9.9", Kind::Loopback),
+            ("::1", Kind::Loopback),
+            ("::", NO_UNICAST),
+            ("ff02::1", NO_UNICAST),
+            ("fe80::1", LINK_LOCAL),
+            ("febf::1", LINK_LOCAL),
+            ("fec0::1", Kind::Ordinary),
+            ("fd00:ec2::254", METADATA),
+            ("fd20:ce::254", METADATA),
+            ("fd00:ec2::253", Kind::Ordinary),
+            ("2001:db8::1", Kind::Ordinary),
+            ("::ffff:169.254.169.254", METADATA),
+            ("::ffff:127.0.0.1", Kind::Loopback),
+            ("::ffff:0.0.0.0", NO_UNICAST),
+            ("::ffff:10.0.0.1", Kind::Ordinary),
+            ("::169.254.169.254", METADATA),
+            ("::ffff:0:169.254.169.254", METADATA),
+            ("64:ff9b::169.254.169.254", METADATA),
+            ("2002:a9fe:a9fe::1", METADATA),
+            ("2002:7f00:1::1", Kind::Loopback),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(kind(text.parse().unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_are_judged_by_their_host() {
+        let filter = Filter::new(["declared.localhost", "127.0.0.1:7000"]);
+        let rows = [
+            ("https://ghcr.io/v2/", false, true),
+            ("http://127.0.0.1:5000/", false, false),
+            ("http://127.0.0.1:5000/", true, true),
+            ("http://2130706433/", false, false),
+            ("http://0x7f.1/", false, false),
+            ("http://localhost/", false, false),
+            ("http://localhost./", false, false),
+            ("http://a.localhost/", false, false),
+            ("http://declared.localhost/", false, true),
+            ("https://declared.localhost/", false, true),
+            ("http://declared.localhost:81/", false, false),
+            ("http://127.0.0.1:7000/", false, true),
+            ("http://127.0.0.1:7001/", false, false),
+            ("http://[::1]/", false, false),
+            ("http://169.254.169.254/", true, false),
+            ("http://2852039166/", true, false),
+            ("http://[::ffff:a9fe:a9fe]/", true, false),
+            ("http://metadata.google.internal/", true, false),
+            ("http://0/", true, false),
+        ];
+        for (text, loopback, admitted) in rows {
+            assert_eq!(filter.admit(&Url::parse(text).unwrap(), loopback).is_ok(), admitted, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_to_forbidden_addresses_are_refused() {
+        let filter = Filter::new(["mirror.corp:5000"]);
+        let keep = |host: &str, addresses: &[&str]| {
+            let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0));
+            filter.keep(host, found).map(|kept| kept.len())
+        };
+        assert_eq!(keep("a.io", &["1.1.1.1", "169.254.169.254"]), Ok(1));
+        assert_eq!(keep("a.io", &[]), Ok(0));
+        assert_eq!(keep("localhost", &["127.0.0.1", "::1"]), Ok(2));
+        assert_eq!(keep("mirror.corp", &["127.0.0.1"]), Ok(1));
+        let error = keep("a.io", &["127.0.0.1"]).unwrap_err();
+        assert_eq!(error, Forbidden { host: "a.io (127.0.0.1)".into(), what: THIS_MACHINE });
+        assert!(keep("mirror.corp", &["fe80::1"]).is_err());
+    }
+}

@@ -1,0 +1,368 @@
+//! One request with its redirects, deadline and limit; the only place where a connection is made.
+//! It follows redirects by hand, so that no credential and no address slips through one.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::limits;
+use crate::registry::RegistryError;
+use crate::registry::content::{malformed, plain};
+use crate::registry::http::address::{Filter, Forbidden};
+use crate::registry::http::endpoint::Tls;
+use crate::registry::http::{Deadlines, Proxies};
+
+/// The connections of a run: one pool for each way to verify TLS.
+pub(crate) struct Client {
+    deadlines: Deadlines,
+    proxies: Proxies,
+    filter: Filter,
+    pools: Mutex<HashMap<Tls, reqwest::Client>>,
+}
+
+/// One request.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    /// Who is asked, in messages.
+    pub(crate) place: String,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) tls: Tls,
+    /// Whether the place is on this machine.
+    pub(crate) loopback: bool,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) accept: &'static str,
+    /// The body of a form.
+    pub(crate) form: Option<String>,
+    /// Redirects that may be followed; with none, a redirect is an answer like any other.
+    pub(crate) redirects: usize,
+}
+
+/// A failed attempt, and whether another one may help.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: RegistryError,
+    pub(crate) again: bool,
+    /// The wait that the other side asked for.
+    pub(crate) wait: Option<Duration>,
+    /// Nothing at all was spoken with the place itself: no connection, or no TLS.
+    pub(crate) unconnected: bool,
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self { error, again: false, wait: None, unconnected: false }
+    }
+}
+
+/// The head of an answer; its body is still on the wire.
+pub(crate) struct Response {
+    inner: reqwest::Response,
+    place: String,
+    deadline: Instant,
+    after: Duration,
+    /// Whether a redirect led to another origin.
+    pub(crate) left: bool,
+    /// What must not appear in a message, should the other side echo it.
+    sent: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
+        Self { deadlines, proxies, filter, pools: Mutex::default() }
+    }
+
+    /// Sends `ask` and follows its redirects, until the head of an answer is there.
+    pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
+        let after = self.deadlines.request;
+        let deadline = Instant::now() + after;
+        let place = ask.place.clone();
+        timeout_at(deadline, self.follow(ask, deadline)).await.unwrap_or_else(|_| Err(timed_out(place, after)))
+    }
+
+    async fn follow(&self, ask: Ask, deadline: Instant) -> Result<Response, Failure> {
+        let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
+        let sent = authorization.clone();
+        let mut left = false;
+        for hop in 0..=redirects {
+            self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
+            let pool = self.pool(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
+            let mut request = pool
+                .request(method.clone(), url.clone())
+                .header(header::ACCEPT, accept)
+                .header(header::ACCEPT_ENCODING, "identity");
+            if let Some(value) = &authorization {
+                request = request.header(header::AUTHORIZATION, value.clone());
+            }
+            if let Some(form) = &form {
+                request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+            }
+            let inner = request.send().await.map_err(|error| {
+                let failure = failed(&place, error, self.deadlines);
+                // Where a redirect leads says nothing about how the registry itself speaks.
+                Failure { unconnected: failure.unconnected && hop == 0, ..failure }
+            })?;
+            if redirects == 0 || !is_redirect(inner.status()) {
+                return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
+            }
+            let next = next(&place, &url, inner.headers())?;
+            if next.origin() != url.origin() {
+                authorization = None;
+                left = true;
+                // "Unverified" was declared for the registry, not for where it sends us.
+                if tls == Tls::Unverified {
+                    tls = Tls::System;
+                }
+            }
+            url = next;
+        }
+        Err(malformed(&place, &format!("more than {redirects} redirects")).into())
+    }
+
+    fn pool(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(tls) {
+            return Ok(pool.clone());
+        }
+        let pool = self.build(tls)?;
+        pools.insert(tls.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    fn build(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
+        // Two providers in one program panic, so it is chosen here; a second call is harmless.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let local =
+            |path: &str, error: &dyn Error| RegistryError::Local { path: path.to_owned(), detail: chain(error) };
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_rustls()
+            .dns_resolver(self.filter.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(self.deadlines.connect)
+            .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        let except = self.proxies.except.as_deref().and_then(reqwest::NoProxy::from_string);
+        if let Some(url) = &self.proxies.http {
+            let proxy = reqwest::Proxy::http(url).map_err(|error| local("HTTP_PROXY", &error.without_url()))?;
+            builder = builder.proxy(proxy.no_proxy(except.clone()));
+        }
+        if let Some(url) = &self.proxies.https {
+            let proxy = reqwest::Proxy::https(url).map_err(|error| local("HTTPS_PROXY", &error.without_url()))?;
+            builder = builder.proxy(proxy.no_proxy(except));
+        }
+        match tls {
+            Tls::System => {}
+            Tls::Unverified => builder = builder.tls_danger_accept_invalid_certs(true),
+            Tls::Also(path) => {
+                let name = path.display().to_string();
+                let pem = std::fs::read(path).map_err(|error| local(&name, &error))?;
+                let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| local(&name, &error))?;
+                if found.is_empty() {
+                    return Err(RegistryError::Local { path: name, detail: "no certificate in it".to_owned() });
+                }
+                builder = builder.tls_certs_merge(found);
+            }
+        }
+        builder.build().map_err(|error| local("TLS", &error))
+    }
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// The one value of a header; two that differ, or bytes that are no text, are no answer.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, RegistryError> {
+        let mut values = self.headers().get_all(name).iter();
+        let Some(first) = values.next() else { return Ok(None) };
+        if values.any(|value| value != first) {
+            return Err(malformed(&self.place, &format!("two different `{name}` headers")));
+        }
+        let text = first.to_str().map_err(|_| malformed(&self.place, &format!("its `{name}` header is no text")))?;
+        Ok(Some(text))
+    }
+
+    /// The body, read in pieces against `limit`, whatever its announced length.
+    pub(crate) async fn read(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let too_large = || RegistryError::TooLarge { place: self.place.clone(), limit };
+        if self.inner.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(too_large().into());
+        }
+        let too_large = too_large();
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            if body.len() + piece.len() > limit {
+                return Err(too_large.into());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        match timeout_at(self.deadline, self.inner.chunk()).await {
+            Err(_) => Err(timed_out(self.place.clone(), self.after)),
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(error)) => Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() }),
+        }
+    }
+
+    /// What an answer without success means, with the registry's own words.
+    pub(crate) async fn failure(mut self) -> Failure {
+        let (status, place) = (self.status(), self.place.clone());
+        let wait = retry_after(self.headers(), SystemTime::now());
+        let detail = self.message().await;
+        let host = place.clone();
+        let again = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
+        let error = match status {
+            StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
+            StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
+            StatusCode::NOT_FOUND => RegistryError::NotFound { place },
+            StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
+            status => RegistryError::Status { host, status: status.as_u16(), detail },
+        };
+        Failure { error, again, wait, unconnected: false }
+    }
+
+    /// The first message of an error envelope (distribution-spec, "Error Codes"), else the status in words.
+    async fn message(&mut self) -> String {
+        let mut body = Vec::new();
+        while body.len() < limits::ERROR_BYTES {
+            match self.piece().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                _ => break,
+            }
+        }
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let first = &value["errors"][0];
+        let said = ["message", "code"].iter().find_map(|key| first[key].as_str().filter(|text| !text.is_empty()));
+        let said = said.or_else(|| self.status().canonical_reason()).unwrap_or("no reason given");
+        self.without_secrets(&plain(said))
+    }
+
+    /// A hostile registry may echo what it was sent.
+    fn without_secrets(&self, text: &str) -> String {
+        use base64::Engine as _;
+        let Some((scheme, secret)) = self.sent.as_ref().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
+            return text.to_owned();
+        };
+        let mut text = text.replace(secret, "***");
+        let decoded = base64::engine::general_purpose::STANDARD.decode(secret).unwrap_or_default();
+        if let (true, Ok(decoded)) = (scheme == "Basic", String::from_utf8(decoded)) {
+            let password = decoded.split_once(':').map_or("", |(_, password)| password);
+            if !password.is_empty() {
+                text = text.replace(password, "***");
+            }
+        }
+        text
+    }
+}
+
+/// An error with its causes, without a URL.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    plain(&text)
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads, unless it may not be followed.
+fn next(place: &str, url: &Url, headers: &HeaderMap) -> Result<Url, RegistryError> {
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let next = location.and_then(|location| url.join(location).ok());
+    let next = next.ok_or_else(|| malformed(place, "a redirect to nowhere"))?;
+    let refuse = |what: &str| Err(RegistryError::Refused { reason: format!("{place} redirects to {what}") });
+    match (url.scheme(), next.scheme()) {
+        ("https", "http") => return refuse("plain http"),
+        (_, "http" | "https") => {}
+        _ => return refuse("what is neither http nor https"),
+    }
+    if !next.username().is_empty() || next.password().is_some() {
+        return refuse("an address with a user name in it");
+    }
+    Ok(next)
+}
+
+fn refused(forbidden: &Forbidden) -> RegistryError {
+    RegistryError::Refused { reason: forbidden.to_string() }
+}
+
+fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
+    RegistryError::Unreachable { host: place.to_owned(), detail: chain(error) }
+}
+
+fn timed_out(host: String, after: Duration) -> Failure {
+    Failure { again: true, ..RegistryError::TimedOut { host, after }.into() }
+}
+
+fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(forbidden) = error.downcast_ref::<Forbidden>() {
+            return refused(forbidden).into();
+        }
+        cause = error.source();
+    }
+    if error.is_timeout() {
+        return timed_out(place.to_owned(), deadlines.connect);
+    }
+    // A refused connection or a bad certificate stays what it is; a reset may not.
+    let unconnected = error.is_connect();
+    Failure { again: !unconnected, unconnected, ..unreachable(place, &error.without_url()).into() }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        let rows = [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sat, 06 Nov 1993 08:49:37 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ];
+        for (text, seconds) in rows {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The only sockets of the program: a thin client for the read half of the distribution API.
+//! What leaves here was hashed, or is a tag's digest by a strict header; credentials never leave here.
+//!
+//! Source: OCI distribution-spec 1.1 (pulling), distribution `docs/content/spec/auth` (tokens), RFC 9110 and 9111.
+
+mod address;
+mod auth;
+mod challenge;
+mod client;
+mod endpoint;
+pub mod registry;
+mod token;
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// How long a request may take and how often it is tried; a test takes shorter ones than `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Time to connect.
+    pub connect: Duration,
+    /// One request, from the name look-up to the last byte of its body, redirects included.
+    pub request: Duration,
+    /// Attempts of one request, the first included.
+    pub attempts: u32,
+    /// The wait before the second attempt, where the registry names none; doubled for each later one.
+    pub backoff: Duration,
+    /// The longest wait that a registry may ask for.
+    pub retry_after: Duration,
+}
+
+impl Deadlines {
+    /// Those of `limits`.
+    pub const STANDARD: Self = Self {
+        connect: limits::CONNECT,
+        request: limits::REQUEST,
+        attempts: limits::ATTEMPTS,
+        backoff: limits::BACKOFF,
+        retry_after: limits::RETRY_AFTER,
+    };
+}
+
+/// The proxies of the machine, as the binary found them in the environment; URLs, `http://proxy.corp:3128`.
+///
+/// A proxy resolves names itself, so behind one the filter of addresses sees literal addresses only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For plain http.
+    pub http: Option<String>,
+    /// For TLS.
+    pub https: Option<String>,
+    /// Hosts that are reached without one, in the form of `NO_PROXY`.
+    pub except: Option<String>,
+}

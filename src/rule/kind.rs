@@ -1,0 +1,63 @@
+//! What one kind of rule is, apart from any settings: its id, what people read about it, its examples, its schema.
+//! Config key, docs page, `explain`, report metadata and example tests all come from this value.
+
+use std::fmt::Write as _;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::example::Example;
+use super::setting::size_text;
+
+/// One kind of rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleKind {
+    /// Its key in the policy, its file's name (with `_`), its anchor in the docs.
+    pub id: &'static str,
+    /// What it asks for, in one line.
+    pub summary: &'static str,
+    /// What it checks, why, and how to satisfy it; Markdown.
+    pub explain: &'static str,
+    /// Its settings beside `level`: name and meaning.
+    pub settings: &'static [(&'static str, &'static str)],
+    /// At least one that passes and one that fails.
+    pub examples: &'static [Example],
+    /// JSON Schema of its settings.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// The schema of one settings struct, written where it stands.
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    T::json_schema(generator)
+}
+
+impl RuleKind {
+    /// The whole page, as Markdown: what `explain` prints and the docs hold.
+    pub fn page(&self) -> String {
+        let mut page = format!("# {}\n\n{}\n\n{}\n\n## Settings\n\n", self.id, self.summary, self.explain.trim());
+        for (name, meaning) in self.settings {
+            let _ = writeln!(page, "- `{name}`: {meaning}");
+        }
+        page.push_str("- `level`: `deny` (default), `warn` or `off`\n");
+        for example in self.examples {
+            let verdict = if example.says.is_some() { "Fails" } else { "Passes" };
+            let _ = write!(
+                page,
+                "\n## {verdict}\n\n```yaml\n{}: {}\n```\n\n`{}`",
+                self.id, example.settings, example.reference
+            );
+            if let Some(tag) = example.facts.tag {
+                let _ = write!(page, ", where the tag names `{tag}` now");
+            }
+            for (platform, bytes) in example.facts.platforms {
+                let _ = write!(page, "\n- {platform}: {} of layers", size_text(*bytes));
+            }
+            match example.says {
+                Some(says) => {
+                    let _ = write!(page, "\n\n> {says}\n");
+                }
+                None => page.push('\n'),
+            }
+        }
+        page
+    }
+}

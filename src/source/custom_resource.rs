@@ -1,0 +1,208 @@
+//! Custom resources whose images stand outside pod-shaped places: which kinds, and where.
+//!
+//! Left out, since no one field names the image: Istio's `hub` and `tag`, `repository` and
+//! `version`, Rancher's upgrade Plan (`image` and `version`), the deprecated `baseImage`, `tag` and `sha` of the Prometheus
+//! operator, Argo CD's `image` and `version`; the builds and image streams, where a `kind` beside the name says
+//! whether it is an image; and fields that name what a build pushes (`output.image`).
+
+/// The places in an object of one of those API groups and kinds, as paths from the object: `[]` is every item of a list,
+/// `**` any number of levels, and a last key `url` holds `docker://` and a reference. Empty for a kind that is not listed.
+pub(crate) fn places(groups: &[&str], kinds: &[&str]) -> Vec<&'static str> {
+    if groups.is_empty() || kinds.is_empty() {
+        return Vec::new();
+    }
+    let rows =
+        TABLE.iter().filter(|(group, of, _)| groups.contains(group) && kinds.iter().any(|kind| of.contains(kind)));
+    rows.flat_map(|(_, _, places)| places.iter().copied()).collect()
+}
+
+/// Whether `text` holds every name that some listed place is made of; where it does not, none of these can stand there.
+pub(crate) fn could_stand_in(text: &[u8]) -> bool {
+    let holds = |name: &str| text.windows(name.len()).any(|window| window == name.as_bytes());
+    TABLE.iter().any(|(group, kinds, places)| {
+        holds(group) && kinds.iter().any(|kind| holds(kind)) && places.iter().any(|place| names(place).all(holds))
+    })
+}
+
+fn names(place: &str) -> impl Iterator<Item = &str> {
+    place.split('.').map(|step| step.trim_end_matches("[]")).filter(|step| *step != "**")
+}
+
+type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const SPEC_IMAGE: &[&str] = &["spec.image"];
+const TEKTON: &[&str] = &["spec.**.steps[].image", "spec.**.sidecars[].image", "spec.**.stepTemplate.image"];
+const ARGO: &[&str] = &["spec.**.container.image", "spec.**.script.image", "spec.**.sidecars[].image"];
+const VIRTUAL_MACHINE: &[&str] =
+    &["spec.**.containerDisk.image", "spec.**.kernelBoot.container.image", "spec.**.source.registry.url"];
+
+const TABLE: &[Row] = &[
+    (
+        "acid.zalan.do",
+        &["postgresql"],
+        &["spec.dockerImage", "spec.sidecars[].image", "spec.connectionPooler.dockerImage"],
+    ),
+    ("actions.summerwind.dev", &["Runner"], SPEC_IMAGE),
+    ("actions.summerwind.dev", &["RunnerDeployment", "RunnerReplicaSet", "RunnerSet"], &["spec.template.spec.image"]),
+    ("agent.k8s.elastic.co", &["Agent"], SPEC_IMAGE),
+    ("apm.k8s.elastic.co", &["ApmServer"], SPEC_IMAGE),
+    ("argoproj.io", &["Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"], ARGO),
+    ("argoproj.io", &["EventSource", "Sensor"], &["spec.template.container.image"]),
+    ("beat.k8s.elastic.co", &["Beat"], SPEC_IMAGE),
+    ("cassandra.datastax.com", &["CassandraDatacenter"], &["spec.serverImage"]),
+    ("cdi.kubevirt.io", &["DataVolume", "DataImportCron", "VolumeImportSource"], &["spec.**.source.registry.url"]),
+    ("ceph.rook.io", &["CephCluster"], &["spec.cephVersion.image"]),
+    ("databases.spotahome.com", &["RedisFailover"], &["spec.redis.image", "spec.sentinel.image"]),
+    ("elasticsearch.k8s.elastic.co", &["Elasticsearch"], SPEC_IMAGE),
+    ("enterprisesearch.k8s.elastic.co", &["EnterpriseSearch"], SPEC_IMAGE),
+    ("flink.apache.org", &["FlinkDeployment"], SPEC_IMAGE),
+    (
+        "jaegertracing.io",
+        &["Jaeger"],
+        &["spec.allInOne.image", "spec.agent.image", "spec.collector.image", "spec.ingester.image", "spec.query.image"],
+    ),
+    ("k8s.keycloak.org", &["Keycloak"], SPEC_IMAGE),
+    (
+        "kafka.strimzi.io",
+        &["Kafka"],
+        &[
+            "spec.kafka.image",
+            "spec.kafka.brokerRackInitImage",
+            "spec.zookeeper.image",
+            "spec.entityOperator.topicOperator.image",
+            "spec.entityOperator.userOperator.image",
+            "spec.entityOperator.tlsSidecar.image",
+            "spec.cruiseControl.image",
+            "spec.kafkaExporter.image",
+            "spec.jmxTrans.image",
+        ],
+    ),
+    (
+        "kafka.strimzi.io",
+        &["KafkaConnect", "KafkaMirrorMaker", "KafkaMirrorMaker2", "KafkaBridge"],
+        &["spec.image", "spec.clientRackInitImage"],
+    ),
+    ("kibana.k8s.elastic.co", &["Kibana"], SPEC_IMAGE),
+    ("kpack.io", &["ClusterStack"], &["spec.buildImage.image", "spec.runImage.image"]),
+    ("kpack.io", &["ClusterStore"], &["spec.sources[].image"]),
+    ("kpack.io", &["Buildpack", "ClusterBuildpack"], SPEC_IMAGE),
+    ("kubevirt.io", &["VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet"], VIRTUAL_MACHINE),
+    ("logstash.k8s.elastic.co", &["Logstash"], SPEC_IMAGE),
+    ("longhorn.io", &["EngineImage"], SPEC_IMAGE),
+    ("maps.k8s.elastic.co", &["ElasticMapsServer"], SPEC_IMAGE),
+    ("minio.min.io", &["Tenant"], SPEC_IMAGE),
+    ("monitoring.coreos.com", &["Prometheus"], &["spec.image", "spec.thanos.image"]),
+    ("monitoring.coreos.com", &["Alertmanager", "PrometheusAgent", "ThanosRuler"], SPEC_IMAGE),
+    ("nfd.kubernetes.io", &["NodeFeatureDiscovery"], &["spec.operand.image"]),
+    (
+        "opentelemetry.io",
+        &["Instrumentation"],
+        &[
+            "spec.java.image",
+            "spec.nodejs.image",
+            "spec.python.image",
+            "spec.dotnet.image",
+            "spec.go.image",
+            "spec.apacheHttpd.image",
+            "spec.nginx.image",
+        ],
+    ),
+    (
+        "opentelemetry.io",
+        &["OpenTelemetryCollector", "OpAMPBridge", "TargetAllocator"],
+        &["spec.image", "spec.targetAllocator.image"],
+    ),
+    ("operators.coreos.com", &["CatalogSource"], SPEC_IMAGE),
+    ("operators.coreos.com", &["ClusterServiceVersion"], &["spec.relatedImages[].image"]),
+    (
+        "pgv2.percona.com",
+        &["PerconaPGCluster"],
+        &["spec.image", "spec.proxy.pgBouncer.image", "spec.backups.pgbackrest.image", "spec.pmm.image"],
+    ),
+    ("pkg.crossplane.io", &["Provider", "Configuration", "Function"], &["spec.package"]),
+    (
+        "pkg.crossplane.io",
+        &["ControllerConfig", "ProviderRevision", "ConfigurationRevision", "FunctionRevision"],
+        SPEC_IMAGE,
+    ),
+    ("pool.kubevirt.io", &["VirtualMachinePool"], VIRTUAL_MACHINE),
+    ("postgres-operator.crunchydata.com", &["PGAdmin", "PGUpgrade"], SPEC_IMAGE),
+    (
+        "postgres-operator.crunchydata.com",
+        &["PostgresCluster"],
+        &[
+            "spec.image",
+            "spec.backups.pgbackrest.image",
+            "spec.proxy.pgBouncer.image",
+            "spec.monitoring.pgmonitor.exporter.image",
+            "spec.userInterface.pgAdmin.image",
+        ],
+    ),
+    ("postgresql.cnpg.io", &["Cluster"], &["spec.imageName"]),
+    ("postgresql.cnpg.io", &["ImageCatalog", "ClusterImageCatalog"], &["spec.images[].image"]),
+    ("psmdb.percona.com", &["PerconaServerMongoDB"], &["spec.image", "spec.backup.image", "spec.pmm.image"]),
+    (
+        "pxc.percona.com",
+        &["PerconaXtraDBCluster"],
+        &[
+            "spec.pxc.image",
+            "spec.haproxy.image",
+            "spec.proxysql.image",
+            "spec.logcollector.image",
+            "spec.pmm.image",
+            "spec.backup.image",
+        ],
+    ),
+    ("rabbitmq.com", &["RabbitmqCluster"], SPEC_IMAGE),
+    (
+        "redis.redis.opstreelabs.in",
+        &["Redis", "RedisCluster", "RedisReplication", "RedisSentinel"],
+        &["spec.kubernetesConfig.image", "spec.redisExporter.image"],
+    ),
+    ("shipwright.io", &["BuildStrategy", "ClusterBuildStrategy"], &["spec.steps[].image", "spec.buildSteps[].image"]),
+    (
+        "sparkoperator.k8s.io",
+        &["SparkApplication", "ScheduledSparkApplication"],
+        &[
+            "spec.image",
+            "spec.template.image",
+            "spec.**.driver.image",
+            "spec.**.driver.sidecars[].image",
+            "spec.**.executor.image",
+            "spec.**.executor.sidecars[].image",
+        ],
+    ),
+    ("tekton.dev", &["StepAction"], SPEC_IMAGE),
+    ("tekton.dev", &["ClusterTask", "Pipeline", "PipelineRun", "Task", "TaskRun"], TEKTON),
+    ("workspace.devfile.io", &["DevWorkspace", "DevWorkspaceTemplate"], &["spec.**.components[].container.image"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_and_well_formed() {
+        assert!(TABLE.is_sorted_by_key(|(group, _, _)| *group));
+        let mut seen = std::collections::HashSet::new();
+        for (group, kinds, places) in TABLE {
+            assert!(kinds.iter().all(|kind| seen.insert((group, kind))), "{group} twice");
+            assert!(!places.is_empty());
+            for place in *places {
+                assert!(place.starts_with("spec.") && place.matches("**").count() <= 1, "{place}");
+                let last = place.rsplit('.').next().expect("a key");
+                assert!(last == "url" || last == "package" || last.to_ascii_lowercase().contains("image"), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn places_by_group_and_kind() {
+        assert_eq!(places(&["ceph.rook.io"], &["CephCluster"]), ["spec.cephVersion.image"]);
+        let second_kind_wins = places(&["x", "ceph.rook.io"], &["Pod", "CephCluster"]);
+        assert_eq!(second_kind_wins, ["spec.cephVersion.image"]);
+        assert_eq!(places(&["example.org"], &["CephCluster"]).len(), 0);
+        assert!(could_stand_in(b"cdi.kubevirt.io DataVolume spec source registry url"));
+        assert!(!could_stand_in(b"cdi.kubevirt.io DataVolume spec source registry"));
+    }
+}

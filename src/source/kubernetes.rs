@@ -1,0 +1,337 @@
+//! Kubernetes objects in YAML and JSON, rendered or as templates of Helm, and everything else that is pod-shaped.
+//! It searches no embedded text (a manifest inside a `ConfigMap`) and no `CustomResourceDefinition`.
+
+use std::collections::BTreeSet;
+
+use crate::source::page::Page;
+use crate::source::{Format, Found, Occurrence, Role, Unread, custom_resource, pod, template};
+use crate::span::{LineIndex, Span};
+use crate::yaml::{self, Broken, Document, Kind, Style, Tree};
+
+/// The format.
+pub(crate) struct Kubernetes;
+
+const ID: &str = "kubernetes";
+
+impl Format for Kubernetes {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn claims(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+        [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+    }
+
+    fn find(&self, bytes: &[u8]) -> Found {
+        let mut search = Search { bytes, lines: LineIndex::new(bytes), found: Found::default() };
+        match yaml::documents(bytes) {
+            Ok(documents) => documents.for_each(|document| search.document(&document)),
+            Err(error) => search.unread(0, error.to_string(), true),
+        }
+        search.found
+    }
+}
+
+struct Search<'a> {
+    bytes: &'a [u8],
+    lines: LineIndex<'a>,
+    found: Found,
+}
+
+impl Search<'_> {
+    fn unread(&mut self, offset: usize, reason: String, could_hold_reference: bool) {
+        let place = self.lines.place(offset);
+        self.found.unread.push(Unread { place, reason, could_hold_reference });
+    }
+
+    fn document(&mut self, document: &Document<'_>) {
+        let bytes = document.span.of(self.bytes).unwrap_or_default();
+        let text = str::from_utf8(bytes).unwrap_or_default();
+        match &document.tree {
+            Ok(tree) if reads_as_template(tree, self.bytes) => match template::mask(text) {
+                Some(masked) => self.template(document, &masked, Ok(tree)),
+                None => self.plain(document, tree, text),
+            },
+            Ok(tree) => self.plain(document, tree, text),
+            Err(broken) => match template::mask(text) {
+                Some(masked) => self.template(document, &masked, Err(broken)),
+                None => self.unread(broken.offset, broken.reason.clone(), could_hold_reference(bytes)),
+            },
+        }
+    }
+
+    fn plain(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
+        self.tree(document.index, tree, None);
+        self.other_line_ends(document, tree, text);
+    }
+
+    /// Adds what a tree holds; tells whether one of its keys is written by a template.
+    fn tree(&mut self, document: usize, tree: &Tree<'_>, template: Option<(&template::Masked, usize, bool)>) -> bool {
+        let hits = pod::find(tree);
+        let mut page = Page::new(ID, Role::Run, document, self.bytes, &self.lines, tree);
+        if let Some((masked, base, parses)) = template {
+            page = page.of_template(masked, base, parses);
+        }
+        let mut occurrences: Vec<Occurrence> = hits
+            .hits
+            .iter()
+            .map(|hit| (hit, page.occurrence(hit)))
+            .filter(|(hit, occurrence)| !is_harmless(hit, occurrence))
+            .map(|(_, occurrence)| occurrence)
+            .collect();
+        occurrences.sort_by(|a, b| (a.span, &a.path).cmp(&(b.span, &b.path)));
+        occurrences.dedup_by(|a, b| (a.span, &a.path) == (b.span, &b.path));
+        let masked_key = template.is_some()
+            && tree.ids().any(|id| match &tree.node(id).kind {
+                Kind::Mapping(pairs) => pairs.iter().any(|(key, _)| !tree.is_alias(*key) && page.is_masked(*key)),
+                _ => false,
+            });
+        self.found.occurrences.extend(occurrences);
+        if let Some(key) = hits.tagged_key {
+            let reason = "a key with an explicit tag, which may make another key of it".to_owned();
+            self.unread(tree.node(key).span.start, reason, true);
+        }
+        if let Some((node, exhausted)) = hits.spent {
+            self.unread(tree.node(node).span.start, exhausted.to_string(), true);
+        }
+        masked_key
+    }
+
+    /// A document that does not parse, or only by accident, read without its actions.
+    fn template(&mut self, document: &Document<'_>, masked: &template::Masked, read: Result<&Tree<'_>, &Broken>) {
+        const RENDER: &str = "render it first, for example `helm template … | plimsoll check -`";
+        let start = document.span.start;
+        match yaml::parse_text(&masked.text, start) {
+            Ok(tree) => {
+                let masked_key = self.tree(document.index, &tree, Some((masked, start, read.is_ok())));
+                let texts = read.map_or_else(|_| Vec::new(), quoted);
+                let inside = |action: &Span| {
+                    let at = texts.partition_point(|text| text.end <= start + action.start);
+                    texts.get(at).is_some_and(|text| text.start <= start + action.start)
+                };
+                let first_key = if masked_key { masked.masks.first() } else { None };
+                if let Some(action) = masked.emits.iter().find(|action| !inside(action)).or(first_key) {
+                    let reason = format!("a template: an action in it may write any lines or keys; {RENDER}");
+                    self.unread(start + action.start, reason, true);
+                }
+            }
+            Err(inner) => {
+                let offset = match read {
+                    Ok(tree) => {
+                        self.tree(document.index, tree, None);
+                        inner.offset
+                    }
+                    Err(broken) => broken.offset,
+                };
+                let reason =
+                    format!("a template that is no YAML even without its actions ({}); {RENDER}", inner.reason);
+                self.unread(offset, reason, true);
+            }
+        }
+    }
+
+    /// Readers of YAML 1.1, Go's among them, end a line at U+0085, U+2028 and U+2029, readers of 1.2 do not: what one
+    /// takes for a comment is content to the other. Where the two readings name different images, the document is unread.
+    fn other_line_ends(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
+        const ENDS: [(&str, &str); 3] = [("\u{85}", " \n"), ("\u{2028}", "  \n"), ("\u{2029}", "  \n")];
+        let Some(first) = ENDS.iter().filter_map(|(end, _)| text.find(end)).min() else { return };
+        let other = ENDS.iter().fold(text.to_owned(), |text, (end, line)| text.replace(end, line));
+        let Ok(other) = yaml::parse_text(&other, document.span.start) else { return };
+        if places(tree) != places(&other) {
+            let reason = "a line end that readers of YAML 1.1 and 1.2 do not agree on: they see different images here";
+            self.unread(document.span.start + first, reason.to_owned(), true);
+        }
+    }
+}
+
+/// What a reading of a document comes down to: the places and their texts.
+fn places(tree: &Tree<'_>) -> BTreeSet<(String, String)> {
+    let text = |hit: &pod::Hit| tree.scalar(hit.node).map_or_else(String::new, |scalar| scalar.value.to_string());
+    pod::find(tree).hits.iter().map(|hit| (hit.path.clone(), text(hit))).collect()
+}
+
+/// A number or nothing where a container belongs hides no image.
+fn is_harmless(hit: &pod::Hit, occurrence: &Occurrence) -> bool {
+    matches!(hit.shape, pod::Shape::Wrong(_)) && matches!(occurrence.subject, crate::source::Subject::NotAnImage { .. })
+}
+
+/// `{{ x }}` without quotes is a map in a map to YAML, and in a line below a text a part of it: such a document parses,
+/// and means something else once it is rendered. In quotes and in blocks an action is text.
+fn reads_as_template(tree: &Tree<'_>, bytes: &[u8]) -> bool {
+    tree.ids().any(|id| {
+        let node = tree.node(id);
+        match &node.kind {
+            Kind::Mapping(_) => bytes[node.span.start..].starts_with(b"{{"),
+            Kind::Scalar(scalar) => scalar.style == Style::Plain && scalar.value.contains("{{"),
+            Kind::Sequence(_) | Kind::Alias(_) => false,
+        }
+    })
+}
+
+/// The spans of scalars in quotes and blocks, in order.
+fn quoted(tree: &Tree<'_>) -> Vec<Span> {
+    let is_text = |kind: &Kind<'_>| matches!(kind, Kind::Scalar(scalar) if scalar.style != Style::Plain);
+    tree.ids().map(|id| tree.node(id)).filter(|node| is_text(&node.kind)).map(|node| node.span).collect()
+}
+
+/// Whether bytes that could not be read could name an image: they hold a key of a place, or what could hide one.
+fn could_hold_reference(bytes: &[u8]) -> bool {
+    // looking for every key costs more than it tells
+    const LARGE: usize = 1 << 20;
+    const KEYS: [&[u8]; 3] = [b"image", b"ontainers", b"reference"];
+    const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!binary", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
+    let holds = |name: &&[u8]| bytes.windows(name.len()).any(|window| window == *name);
+    bytes.len() > LARGE
+        || str::from_utf8(bytes).is_err()
+        || KEYS.iter().any(holds)
+        || HIDING.iter().any(holds)
+        || custom_resource::could_stand_in(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Subject;
+
+    /// One line for each occurrence and each unread document.
+    fn show(text: &[u8]) -> Vec<String> {
+        let found = Kubernetes.find(text);
+        let mut lines: Vec<String> = found
+            .occurrences
+            .iter()
+            .map(|occurrence| {
+                let state = match occurrence.subject {
+                    Subject::Image(_) => "image",
+                    Subject::Unresolvable { .. } => "undecided",
+                    Subject::NotAnImage { .. } => "skipped",
+                };
+                let edit = if occurrence.uneditable.is_some() { " fixed" } else { "" };
+                let span = occurrence.span.expect("one place");
+                if edit.is_empty() && matches!(occurrence.subject, Subject::Image(_)) {
+                    assert_eq!(span.of(text), Some(occurrence.text.as_bytes()));
+                }
+                format!("{} {} {state} {}{edit}", occurrence.document, occurrence.path, occurrence.text)
+            })
+            .collect();
+        lines.extend(found.unread.iter().map(|unread| {
+            let could = if unread.could_hold_reference { "undecided" } else { "fine" };
+            format!("unread {}:{} {could}", unread.place.line, unread.place.column)
+        }));
+        lines
+    }
+
+    #[test]
+    fn what_is_found() {
+        let rows: [(&str, &[&str]); 33] = [
+            ("spec:\n  a: b\n    {{- toYaml .c | nindent 2 }}\n", &["unread 3:5 undecided"]),
+            ("a: echo {{ b }}\nc: |\n  {{ d }}\n  e\n", &[]),
+            ("a: |\n  {{ b }}\ncontainers: [{image: c}]\n", &["0 containers[0].image image c"]),
+            ("a: {{ it's }}\ncontainers: [{image: c}]\n", &["0 containers[0].image image c"]),
+            ("a: x{{ b }}\ncontainers:\n- image: c\n", &["0 containers[0].image image c"]),
+            ("a: {{{ b }}}\ncontainers: [{image: c:{{ d }}}]\n", &["0 containers[0].image undecided c:{{ d }} fixed"]),
+            ("containers: [{image: a}]", &["0 containers[0].image image a"]),
+            ("\u{feff}containers: [{image: \"a:1\"}]\r\n", &["0 containers[0].image image a:1"]),
+            ("a: 1\n---\ncontainers: [{image: a}]", &["1 containers[0].image image a"]),
+            ("image: [\n---\ncontainers: [{image: a}]", &["1 containers[0].image image a", "unread 1:8 undecided"]),
+            ("a: [\n---\ncontainers: [{image: a}]", &["1 containers[0].image image a", "unread 1:4 fine"]),
+            ("containers: [{image: \"a\\x3a1\"}]", &["0 containers[0].image image a:1 fixed"]),
+            ("containers: [{image: {a: b}}]", &["0 containers[0].image skipped  fixed"]),
+            ("containers: [{image: !!binary YQ==}]", &["0 containers[0].image undecided YQ=="]),
+            ("containers: [{image: !!str 5}]", &["0 containers[0].image image 5"]),
+            ("containers: [{image: yes}]", &["0 containers[0].image image yes"]),
+            ("containers: [{image: 0777}]", &["0 containers[0].image image 0777"]),
+            ("containers: 3\ninitContainers:\nephemeralContainers: ''", &[]),
+            ("containers: ${C}", &["0 containers undecided ${C}"]),
+            ("!!binary aW1hZ2U= : a", &["unread 1:10 undecided"]),
+            ("containers: [{image: '{{ .a }}'}]", &["0 containers[0].image undecided {{ .a }}"]),
+            ("containers: [{image: {{ .a }}}]", &["0 containers[0].image undecided {{ .a }}"]),
+            (
+                "{{ if .a }}\ncontainers:\n- image: a:{{ .b }}\n- image: c\n{{ end }}\n",
+                &["0 containers[0].image undecided a:{{ .b }} fixed", "0 containers[1].image image c fixed"],
+            ),
+            ("spec: {{ toYaml .a | nindent 2 }}\n", &["unread 1:7 undecided"]),
+            ("spec:\n  {{ include \"x\" . }}\n", &["unread 2:3 undecided"]),
+            ("{{ .k }}: a\n", &["unread 1:1 undecided"]),
+            ("containers:\n- image: {{ if .a }}b{{ end }}\n", &["0 containers[0].image image b fixed"]),
+            ("containers:\n- image: {{ if .a }}{{ end }}\n", &["0 containers[0].image undecided  fixed"]),
+            ("{{ if }}\na: [\n{{ end }}", &["unread 2:1 undecided"]),
+            ("# \u{2028}containers: [{image: a}]\nb: 1\n", &["unread 1:3 undecided"]),
+            ("# \u{2028} x\ncontainers: [{image: a}]\n", &["0 containers[0].image image a"]),
+            (
+                "x: &x {image: a}\ncontainers: [{image: b, <<: *x}]\n",
+                &["0 containers[0].image image a", "0 containers[0].image image b"],
+            ),
+            (
+                "{\n\t\"containers\": [{\"image\": \"a\"}]}\n{\"containers\": [{\"image\": \"b\"}]}",
+                &["0 containers[0].image image a", "1 containers[0].image image b"],
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(show(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_never_nothing() {
+        for text in [
+            &b"\xff\xfei\0m\0"[..],
+            b"a: \xe9 image",
+            b"image\0: x",
+            b"a: b\n\xef\xbb\xbfimage: c",
+            "[".repeat(1_000).as_bytes(),
+        ] {
+            let found = Kubernetes.find(text);
+            assert_eq!(found.unread.len(), 1, "{text:?}");
+            assert!(found.unread[0].could_hold_reference || text[0] == b'[', "{text:?}");
+        }
+    }
+
+    #[test]
+    fn urls_of_registries_lose_their_scheme() {
+        let text =
+            "apiVersion: cdi.kubevirt.io/v1\nkind: DataVolume\nspec: {source: {registry: {url: \"docker://a/b:1\"}}}\n";
+        assert_eq!(show(text.as_bytes()), ["0 spec.source.registry.url image a/b:1"]);
+    }
+
+    #[test]
+    fn ignores_stand_on_the_line_or_alone_above_it() {
+        let text =
+            "containers:\n# plimsoll: ignore[a, b] why\n- image: x\n- image: y # plimsoll: ignore[c]\n- image: z\n";
+        let ignores: Vec<Vec<String>> = Kubernetes
+            .find(text.as_bytes())
+            .occurrences
+            .iter()
+            .map(|occurrence| occurrence.ignores.iter().map(|ignore| ignore.rule.clone()).collect())
+            .collect();
+        assert_eq!(ignores, [vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()], vec![]]);
+    }
+
+    #[test]
+    fn claims_by_ending() {
+        for (path, claimed) in
+            [("a/b.yaml", true), ("b.YML", true), ("x.json", true), ("x.yaml.tpl", false), ("yaml", false)]
+        {
+            assert_eq!(Kubernetes.claims(path), claimed, "{path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "containers:\n", "- image: a\n", "  ", "{{ x }}", "{{ if }}", "{{", "}}", "image: ", "- ", "&a ", "*a", "<<: ",
+            "\n", "---\n", "{", "}", "[", "]", ",", "\"", "'", "volumes: ", "reference: ", "\u{2028}", "é", "spec: ", "x", "\r\n",
+            "apiVersion: tekton.dev/v1\n", "kind: Task\n", "# plimsoll: ignore[a] b\n", ">-\n",
+        ]), 0..60)) {
+            let text = tokens.concat();
+            let found = Kubernetes.find(text.as_bytes());
+            for occurrence in found.occurrences {
+                let span = occurrence.span.expect("one place");
+                proptest::prop_assert!(span.of(text.as_bytes()).is_some());
+                if occurrence.uneditable.is_none() {
+                    proptest::prop_assert_eq!(&text[span.start..span.end], occurrence.text);
+                }
+            }
+        }
+    }
+}

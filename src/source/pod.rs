@@ -1,0 +1,452 @@
+//! Pod-shaped places at any depth of a document, whatever its kind, and the places of known custom resources.
+//! It finds nodes and says what shape they have; what their text means is not its business. A wrong shape (a map in
+//! place of a list) never hides an image: it is found and marked.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::limits;
+use crate::source::custom_resource;
+use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
+
+/// The lists of containers in a pod's specification (core/v1 `PodSpec`).
+pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
+/// A node in an image's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Path in the document.
+    pub(crate) path: String,
+    /// The node; never an alias.
+    pub(crate) node: NodeId,
+    /// How it stands there.
+    pub(crate) shape: Shape,
+}
+
+/// How a node stands in an image's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As the API has it.
+    Right,
+    /// As a URL, `docker://` and a reference.
+    Url,
+    /// Not as the API has it, and why; whether it runs can't be known.
+    Wrong(&'static str),
+}
+
+/// All that was found in one document.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// The nodes, in the order of the walk.
+    pub(crate) hits: Vec<Hit>,
+    /// The first key whose tag makes something else of it than its text (`!!binary aW1hZ2U=` is `image`).
+    pub(crate) tagged_key: Option<NodeId>,
+    /// Where the walk was given up, and why.
+    pub(crate) spent: Option<(NodeId, Exhausted)>,
+}
+
+/// Finds every pod-shaped place below the root.
+pub(crate) fn find(tree: &Tree<'_>) -> Places {
+    let mut walk = Walk { tree, budget: Budget::new(), path: Path::default(), found: Places::default() };
+    if let Some(root) = tree.root()
+        && let Err((node, exhausted)) = walk.node(root, 0, false)
+    {
+        walk.found.spent = Some((node, exhausted));
+    }
+    walk.found
+}
+
+type Walked = Result<(), (NodeId, Exhausted)>;
+
+struct Walk<'t, 'a> {
+    tree: &'t Tree<'a>,
+    budget: Budget,
+    path: Path<'t>,
+    found: Places,
+}
+
+impl<'t> Walk<'t, '_> {
+    fn node(&mut self, id: NodeId, depth: usize, followed: bool) -> Walked {
+        let followed = followed || self.tree.is_alias(id);
+        self.spend(id, depth, followed)?;
+        let id = self.tree.resolve(id);
+        if let Some(items) = self.tree.items(id) {
+            for (index, item) in items.iter().enumerate() {
+                self.path.within(Step::Index(index));
+                self.node(*item, depth + 1, followed)?;
+                self.path.leave();
+            }
+            return Ok(());
+        }
+        let entries = self.entries(id)?;
+        if is_definition(self.tree, &entries) {
+            return Ok(());
+        }
+        for place in custom_places(self.tree, &entries) {
+            let steps: Vec<&str> = place.split('.').collect();
+            self.select(id, &steps, depth, followed)?;
+        }
+        for entry in &entries {
+            self.note_tag(entry);
+            if entry.key == "<<" && !entry.merged {
+                continue; // its entries stand among ours
+            }
+            self.path.within(Step::Key(entry.key.clone()));
+            if CONTAINERS.contains(&entry.key.as_ref()) {
+                self.containers(entry.value, None, depth + 1, followed || entry.merged)?;
+            } else if entry.key == "volumes" {
+                self.volumes(entry.value, depth + 1, followed || entry.merged)?;
+            }
+            self.node(entry.value, depth + 1, followed || entry.merged)?;
+            self.path.leave();
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, id: NodeId, depth: usize, followed: bool) -> Walked {
+        if depth > limits::YAML_DEPTH {
+            return Err((id, Exhausted));
+        }
+        self.budget.spend(followed).map_err(|exhausted| (id, exhausted))
+    }
+
+    fn entries(&mut self, id: NodeId) -> Result<Vec<Entry<'t>>, (NodeId, Exhausted)> {
+        self.tree.entries(id, &mut self.budget).map_err(|exhausted| (id, exhausted))
+    }
+
+    fn note_tag(&mut self, entry: &Entry<'_>) {
+        let node = self.tree.resolve(entry.key_node);
+        let tag = self.tree.node(node).tag.as_deref();
+        if !matches!(tag, None | Some("!" | "tag:yaml.org,2002:str" | "tag:yaml.org,2002:merge")) {
+            self.found.tagged_key.get_or_insert(node);
+        }
+    }
+
+    fn hit(&mut self, node: NodeId, shape: Shape) {
+        self.found.hits.push(Hit { path: self.path.to_string(), node: self.tree.resolve(node), shape });
+    }
+
+    /// What stands under `containers`; `wrong` where the shape is already off.
+    fn containers(&mut self, id: NodeId, wrong: Option<&'static str>, depth: usize, followed: bool) -> Walked {
+        let followed = followed || self.tree.is_alias(id);
+        self.spend(id, depth, followed)?;
+        if let Some(items) = self.tree.items(id) {
+            for (index, item) in items.iter().enumerate() {
+                self.path.within(Step::Index(index));
+                if self.tree.is_mapping(*item) {
+                    self.container(*item, wrong, depth + 1, followed)?;
+                } else if self.tree.items(*item).is_some() {
+                    self.containers(*item, Some("a list in the list of containers"), depth + 1, followed)?;
+                } else {
+                    self.word(*item, "a text in place of a container");
+                }
+                self.path.leave();
+            }
+        } else if self.tree.is_mapping(id) {
+            const MAP: &str = "a map in place of the list of containers";
+            self.container(id, Some(MAP), depth, followed)?;
+            for entry in self.entries(self.tree.resolve(id))? {
+                self.path.within(Step::Key(entry.key));
+                if self.tree.is_mapping(entry.value) {
+                    self.container(entry.value, Some(MAP), depth + 1, followed)?;
+                }
+                self.path.leave();
+            }
+        } else {
+            self.word(id, "a text in place of the list of containers");
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, id: NodeId, wrong: Option<&'static str>, depth: usize, followed: bool) -> Walked {
+        self.spend(id, depth, followed || self.tree.is_alias(id))?;
+        for entry in self.entries(self.tree.resolve(id))?.into_iter().filter(|entry| entry.key == "image") {
+            self.path.within(Step::Key(entry.key));
+            if wrong.is_none() || self.tree.scalar(entry.value).is_some() {
+                self.hit(entry.value, wrong.map_or(Shape::Right, Shape::Wrong));
+            }
+            self.path.leave();
+        }
+        Ok(())
+    }
+
+    /// A text where a container or a list of them belongs: a template may stand there. Numbers and nothing hide none.
+    fn word(&mut self, id: NodeId, wrong: &'static str) {
+        if self.tree.scalar(id).is_some() {
+            self.hit(id, Shape::Wrong(wrong));
+        }
+    }
+
+    /// Image volumes (KEP-4639): `volumes[].image.reference`.
+    fn volumes(&mut self, id: NodeId, depth: usize, followed: bool) -> Walked {
+        let followed = followed || self.tree.is_alias(id);
+        self.spend(id, depth, followed)?;
+        if let Some(items) = self.tree.items(id) {
+            for (index, item) in items.iter().enumerate() {
+                self.path.within(Step::Index(index));
+                self.volume(*item, None, depth + 1, followed)?;
+                self.path.leave();
+            }
+        } else if self.tree.is_mapping(id) {
+            const MAP: &str = "a map in place of the list of volumes";
+            self.volume(id, Some(MAP), depth, followed)?;
+            for entry in self.entries(self.tree.resolve(id))? {
+                self.path.within(Step::Key(entry.key));
+                self.volume(entry.value, Some(MAP), depth + 1, followed)?;
+                self.path.leave();
+            }
+        }
+        Ok(())
+    }
+
+    fn volume(&mut self, id: NodeId, wrong: Option<&'static str>, depth: usize, followed: bool) -> Walked {
+        self.spend(id, depth, followed || self.tree.is_alias(id))?;
+        let image = self.entries(self.tree.resolve(id))?.into_iter().filter(|entry| entry.key == "image");
+        for entry in image {
+            self.path.within(Step::Key(entry.key));
+            self.spend(id, depth, followed || entry.merged || self.tree.is_alias(entry.value))?;
+            let reference = self.entries(self.tree.resolve(entry.value))?;
+            for entry in reference.into_iter().filter(|entry| entry.key == "reference") {
+                self.path.within(Step::Key(entry.key));
+                self.hit(entry.value, wrong.map_or(Shape::Right, Shape::Wrong));
+                self.path.leave();
+            }
+            self.path.leave();
+        }
+        Ok(())
+    }
+
+    /// Follows a custom resource's path from its object.
+    fn select(&mut self, id: NodeId, steps: &[&str], depth: usize, followed: bool) -> Walked {
+        let followed = followed || self.tree.is_alias(id);
+        self.spend(id, depth, followed)?;
+        let id = self.tree.resolve(id);
+        let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+        if *step == "**" {
+            self.select(id, rest, depth, followed)?;
+            for (index, item) in self.tree.items(id).unwrap_or_default().iter().enumerate() {
+                self.path.within(Step::Index(index));
+                self.select(*item, steps, depth + 1, followed)?;
+                self.path.leave();
+            }
+            for entry in self.entries(id)? {
+                self.path.within(Step::Key(entry.key));
+                self.select(entry.value, steps, depth + 1, followed || entry.merged)?;
+                self.path.leave();
+            }
+            return Ok(());
+        }
+        let (key, list) = step.strip_suffix("[]").map_or((*step, false), |key| (key, true));
+        for entry in self.entries(id)?.into_iter().filter(|entry| entry.key == key) {
+            self.path.within(Step::Key(entry.key));
+            let followed = followed || entry.merged;
+            if list {
+                self.select_items(entry.value, rest, depth + 1, followed)?;
+            } else if rest.is_empty() {
+                self.hit(entry.value, if key == "url" { Shape::Url } else { Shape::Right });
+            } else {
+                self.select(entry.value, rest, depth + 1, followed)?;
+            }
+            self.path.leave();
+        }
+        Ok(())
+    }
+
+    fn select_items(&mut self, id: NodeId, rest: &[&str], depth: usize, followed: bool) -> Walked {
+        let followed = followed || self.tree.is_alias(id);
+        match self.tree.items(id) {
+            Some(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.within(Step::Index(index));
+                    self.select(*item, rest, depth + 1, followed)?;
+                    self.path.leave();
+                }
+            }
+            None => self.word(id, "a text in place of a list"),
+        }
+        Ok(())
+    }
+}
+
+/// The places of the kinds that a mapping says it is; duplicates of `kind` and `apiVersion` all count.
+fn custom_places(tree: &Tree<'_>, entries: &[Entry<'_>]) -> Vec<&'static str> {
+    let versions = texts(tree, entries, "apiVersion");
+    let groups: Vec<&str> =
+        versions.iter().filter_map(|version| version.split_once('/')).map(|(group, _)| group).collect();
+    custom_resource::places(&groups, &texts(tree, entries, "kind"))
+}
+
+/// A `CustomResourceDefinition` describes fields and runs nothing; one with a second kind beside it is not believed.
+fn is_definition(tree: &Tree<'_>, entries: &[Entry<'_>]) -> bool {
+    let all = |key: &str, holds: &dyn Fn(&str) -> bool| {
+        let texts = texts(tree, entries, key);
+        !texts.is_empty() && texts.into_iter().all(holds)
+    };
+    all("kind", &|kind| kind == "CustomResourceDefinition")
+        && all("apiVersion", &|version| version.starts_with("apiextensions.k8s.io/"))
+}
+
+fn texts<'t>(tree: &'t Tree<'_>, entries: &[Entry<'_>], key: &str) -> Vec<&'t str> {
+    let values = entries.iter().filter(|entry| entry.key == key);
+    values.filter_map(|entry| tree.scalar(entry.value)).map(|scalar| scalar.value.as_ref()).collect()
+}
+
+/// Where the walk stands.
+#[derive(Debug, Default)]
+struct Path<'t>(Vec<Step<'t>>);
+
+#[derive(Debug)]
+enum Step<'t> {
+    Key(Cow<'t, str>),
+    Index(usize),
+}
+
+impl<'t> Path<'t> {
+    fn within(&mut self, step: Step<'t>) {
+        self.0.push(step);
+    }
+
+    fn leave(&mut self) {
+        self.0.pop();
+    }
+}
+
+/// `spec.containers[0].image`; a key of other than letters, digits, `_` and `-` as `["a.b/c"]`.
+impl std::fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if is_plain(key) && at == 0 => f.write_str(key)?,
+                Step::Key(key) if is_plain(key) => write!(f, ".{key}")?,
+                Step::Key(key) => {
+                    f.write_str("[\"")?;
+                    for found in key.chars() {
+                        match found {
+                            '"' | '\\' => write!(f, "\\{found}")?,
+                            _ if found.is_control() => write!(f, "\\u{:04x}", u32::from(found))?,
+                            _ => f.write_char(found)?,
+                        }
+                    }
+                    f.write_str("\"]")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse_text;
+
+    fn paths(text: &str) -> Vec<(String, String)> {
+        let tree = parse_text(text, 0).unwrap_or_else(|broken| panic!("{text}: {broken:?}"));
+        let found = find(&tree);
+        assert!(found.spent.is_none(), "{text}");
+        found
+            .hits
+            .into_iter()
+            .map(|hit| {
+                let shape = match hit.shape {
+                    Shape::Right => String::new(),
+                    Shape::Url => "url ".to_owned(),
+                    Shape::Wrong(_) => "wrong ".to_owned(),
+                };
+                (format!("{shape}{}", hit.path), tree.scalar(hit.node).map_or("", |scalar| &scalar.value).to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn places_at_any_depth() {
+        let rows: [(&str, &[(&str, &str)]); 20] = [
+            (
+                "containers: [{image: a}, {name: x}, {image: b}]",
+                &[("containers[0].image", "a"), ("containers[2].image", "b")],
+            ),
+            ("a: [{b.c/d: {initContainers: [{image: x}]}}]", &[("a[0][\"b.c/d\"].initContainers[0].image", "x")]),
+            ("- ephemeralContainers:\n  - image: x\n", &[("[0].ephemeralContainers[0].image", "x")]),
+            ("volumes: [{image: {reference: x}}]", &[("volumes[0].image.reference", "x")]),
+            ("image: x", &[]),
+            ("data: |\n  containers: [{image: x}]\n", &[]),
+            ("containers: {image: x}", &[("wrong containers.image", "x")]),
+            ("containers: {main: {image: x}}", &[("wrong containers.main.image", "x")]),
+            ("containers: [[{image: x}]]", &[("wrong containers[0][0].image", "x")]),
+            ("containers: x", &[("wrong containers", "x")]),
+            ("containers: [x]", &[("wrong containers[0]", "x")]),
+            ("volumes: {image: {reference: x}}", &[("wrong volumes.image.reference", "x")]),
+            ("containers: [{image: a, image: b}]", &[("containers[0].image", "a"), ("containers[0].image", "b")]),
+            (
+                "x: &x {image: a}\ncontainers: [*x, {<<: *x}]",
+                &[("containers[0].image", "a"), ("containers[1].image", "a")],
+            ),
+            ("k: &k image\ncontainers: [{*k : x}]", &[("containers[0].image", "x")]),
+            ("containers: [{\"\\u0069mage\": x}]", &[("containers[0].image", "x")]),
+            ("containers: [{? image : x}]", &[("containers[0].image", "x")]),
+            ("? {a: b}\n: containers: [{image: x}]\n", &[("[\"?\"].containers[0].image", "x")]),
+            ("kind: CustomResourceDefinition\napiVersion: apiextensions.k8s.io/v1\ncontainers: [{image: x}]", &[]),
+            (
+                "kind: CustomResourceDefinition\nkind: Pod\napiVersion: apiextensions.k8s.io/v1\ncontainers: [{image: x}]",
+                &[("containers[0].image", "x")],
+            ),
+        ];
+        for (text, expected) in rows {
+            let expected: Vec<_> =
+                expected.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+            assert_eq!(paths(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_of_custom_resources() {
+        let rows = [
+            (
+                "{apiVersion: ceph.rook.io/v1, kind: CephCluster, spec: {cephVersion: {image: x}}}",
+                "spec.cephVersion.image",
+            ),
+            (
+                "{items: [{apiVersion: rabbitmq.com/v1, kind: RabbitmqCluster, spec: {image: x}}]}",
+                "items[0].spec.image",
+            ),
+            ("{apiVersion: tekton.dev/v1, kind: Task, spec: {steps: [{image: x}]}}", "spec.steps[0].image"),
+            (
+                "{apiVersion: cdi.kubevirt.io/v1, kind: DataVolume, spec: {source: {registry: {url: x}}}}",
+                "url spec.source.registry.url",
+            ),
+            (
+                "{apiVersion: argoproj.io/v1, kind: Workflow, spec: {templates: [{steps: [[{inline: {script: {image: x}}}]]}]}}",
+                "spec.templates[0].steps[0][0].inline.script.image",
+            ),
+        ];
+        for (text, path) in rows {
+            assert_eq!(paths(text), [(path.to_owned(), "x".to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn bombs_are_spent_at_their_place() {
+        let mut bomb = "a0: &a0 {containers: [{image: x}]}\n".to_owned();
+        for level in 1..40 {
+            let source = format!("*a{}", level - 1);
+            writeln!(bomb, "a{level}: &a{level} [{source}, {source}, {source}]").expect("a string takes it");
+        }
+        for text in [bomb.as_str(), "a: &a [*a, *a]\n", "a: &a {containers: *a, b: *a}\n"] {
+            let tree = parse_text(text, 0).expect("a document");
+            assert!(find(&tree).spent.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tagged_key_is_noted() {
+        let tree = parse_text("!!binary aW1hZ2U= : x", 0).expect("a document");
+        assert!(find(&tree).tagged_key.is_some());
+        let tree = parse_text("!!str a: x\n! b: y", 0).expect("a document");
+        assert!(find(&tree).tagged_key.is_none());
+    }
+}

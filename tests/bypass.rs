@@ -1,0 +1,605 @@
+//! Ways to get past the gate, one function each: every one must fail closed (soundness.md, "Bypass suite").
+//! In each, `evil.example/x` exists in the registry, so only the rules stand between it and `allow`.
+
+mod support;
+
+use support::{FROM_LAYOUT, LIBRARY_ONLY, Layout, Repository, pod};
+
+const GOOD: &str = "docker.io/library/good:1";
+const EVIL: &str = "evil.example/x:latest";
+
+fn repository(files: &[(&str, &str)]) -> Repository {
+    Repository::with(LIBRARY_ONLY, &[GOOD, EVIL], files)
+}
+
+/// The run fails closed: denied or undecided, and nothing that names the evil image is allowed.
+fn fails_closed(repository: &Repository) {
+    let answer = repository.check();
+    assert!(matches!(answer.code, 1 | 3), "exit {}:\n{}\n{}", answer.code, answer.stdout, answer.stderr);
+    for row in answer.json()["references"].as_array().expect("references") {
+        let evil = row["text"].as_str().is_some_and(|text| text.contains("evil"));
+        assert!(!(evil && row["verdict"] == "allow"), "allowed: {row}");
+    }
+}
+
+/// The evil image is found and denied by name.
+fn denied(files: &[(&str, &str)]) {
+    let repository = repository(files);
+    let answer = repository.check();
+    assert_eq!(answer.code, 1, "{}\n{}", answer.stdout, answer.stderr);
+    let report = answer.json();
+    let rows = report["references"].as_array().expect("references");
+    assert!(
+        rows.iter().any(|row| row["image"] == EVIL && row["verdict"] == "deny"),
+        "the evil image was not found: {report:#}"
+    );
+}
+
+fn hidden(files: &[(&str, &str)]) {
+    fails_closed(&repository(files));
+}
+
+#[test]
+fn the_harness_allows_what_is_good() {
+    let repository = repository(&[("a.yaml", &pod("image: good:1"))]);
+    let answer = repository.check();
+    assert_eq!(answer.code, 0, "{}\n{}", answer.stdout, answer.stderr);
+    assert_eq!(answer.verdict("good:1"), "allow");
+    denied(&[("a.yaml", &pod("image: evil.example/x"))]);
+}
+
+#[test]
+fn as_a_shell_variable() {
+    hidden(&[("a.yaml", &pod("image: ${X}"))]);
+    hidden(&[("a.yaml", &pod("image: evil.example/${X}"))]);
+    hidden(&[("a.yaml", &pod("image: $X"))]);
+}
+
+#[test]
+fn as_a_kubernetes_variable() {
+    hidden(&[("a.yaml", &pod("image: $(X)"))]);
+}
+
+#[test]
+fn as_a_template() {
+    hidden(&[("a.yaml", &pod("image: {{ .Values.image }}"))]);
+    hidden(&[("a.yaml", &pod("image: \"{{ .Values.image }}\""))]);
+    hidden(&[("a.yaml", &pod("image: evil.example/x:{{ .tag }}"))]);
+    hidden(&[("a.yaml", "kind: Pod\nspec:\n  {{- include \"containers\" . | nindent 2 }}\n")]);
+}
+
+#[test]
+fn a_key_with_escapes() {
+    denied(&[("a.yaml", &pod("\"\\u0069mage\": evil.example/x"))]);
+    denied(&[("a.yaml", &pod("\"\\x69mage\": evil.example/x"))]);
+    denied(&[("a.json", r#"{"spec":{"c\u006fntainers":[{"im\u0061ge":"evil.example\/x"}]}}"#)]);
+}
+
+#[test]
+fn a_key_or_value_in_base64() {
+    hidden(&[("a.yaml", &pod("!!binary aW1hZ2U=: evil.example/x"))]);
+    hidden(&[("a.yaml", &pod("image: !!binary ZXZpbC5leGFtcGxlL3g="))]);
+}
+
+#[test]
+fn a_key_that_is_an_alias() {
+    hidden(&[("a.yaml", &format!("k: &k image\n{}", pod("*k : evil.example/x")))]);
+}
+
+#[test]
+fn a_complex_key() {
+    hidden(&[("a.yaml", &pod("? image\n      : evil.example/x"))]);
+    hidden(&[("a.yaml", &pod("? !!str image\n      : evil.example/x"))]);
+}
+
+#[test]
+fn a_folded_or_literal_scalar() {
+    denied(&[("a.yaml", &pod("image: >-\n        evil.example/x"))]);
+    denied(&[("a.yaml", &pod("image: |-\n        evil.example/x"))]);
+    hidden(&[("a.yaml", &pod("image: >\n        evil.example/x"))]);
+    denied(&[("a.yaml", &pod("image: \"evil.exam\\\n        ple/x\""))]);
+    denied(&[("a.yaml", &pod("image:\n        evil.example/x"))]);
+}
+
+#[test]
+fn an_alias() {
+    denied(&[("a.yaml", &format!("x: &e evil.example/x\n{}", pod("image: *e")))]);
+    denied(&[("a.yaml", "x: &c [{name: c, image: evil.example/x}]\nspec: {containers: *c}\n")]);
+}
+
+#[test]
+fn a_merge_key() {
+    denied(&[("a.yaml", "x: &c {image: evil.example/x}\nspec: {containers: [{name: c, <<: *c}]}\n")]);
+    denied(&[("a.yaml", "x: &s {containers: [{image: evil.example/x}]}\nspec: {<<: [*s]}\n")]);
+}
+
+#[test]
+fn an_anchor_on_another_document() {
+    hidden(&[("a.yaml", &format!("x: &e good:1\n---\n{}", pod("image: *e")))]);
+}
+
+#[test]
+fn a_duplicate_key() {
+    denied(&[("a.yaml", &pod("image: evil.example/x\n      image: good:1"))]);
+    denied(&[("a.yaml", &pod("image: good:1\n      image: evil.example/x"))]);
+    denied(&[("a.yaml", "spec: {containers: [{image: evil.example/x}], containers: [{image: 'good:1'}]}\n")]);
+    denied(&[("a.yaml", "spec: {containers: [{image: evil.example/x}]}\nspec: {containers: [{image: 'good:1'}]}\n")]);
+}
+
+#[test]
+fn a_list_in_place_of_a_map_and_a_map_in_place_of_a_list() {
+    hidden(&[("a.yaml", "kind: Pod\nspec: {containers: {image: evil.example/x}}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\nspec: {containers: [[{image: evil.example/x}]]}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\nspec: {containers: [{image: [evil.example/x]}, {image: evil.example/x}]}\n")]);
+    denied(&[("a.yaml", "- kind: Pod\n  spec: {containers: [{image: evil.example/x}]}\n")]);
+}
+
+#[test]
+fn utf_16() {
+    let repository = repository(&[]);
+    let text = pod("image: evil.example/x");
+    let little: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    repository.write("a.yaml", &little);
+    fails_closed(&repository);
+    repository.write("a.yaml", &little[2..]);
+    fails_closed(&repository);
+    let big: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+    repository.write("a.yaml", &big);
+    fails_closed(&repository);
+}
+
+#[test]
+fn a_byte_order_mark_in_the_middle() {
+    hidden(&[("a.yaml", &format!("{}---\n\u{feff}{}", pod("image: good:1"), pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &pod("\u{feff}image: evil.example/x"))]);
+}
+
+#[test]
+fn bytes_that_are_not_utf_8() {
+    let repository = repository(&[]);
+    let mut bytes = pod("image: evil.example/x").into_bytes();
+    bytes.extend(b"# \xff\xfe\n");
+    repository.write("a.yaml", bytes);
+    fails_closed(&repository);
+}
+
+#[test]
+fn a_yaml_1_1_reading() {
+    hidden(&[("a.yaml", &pod("image: yes"))]);
+    hidden(&[("a.yaml", &format!("{}\u{85}# x", pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &format!("# comment\u{2028}{}", pod("image: evil.example/x")))]);
+}
+
+#[test]
+fn a_broken_document_beside_a_good_one() {
+    denied(&[("a.yaml", &format!("a: [\n---\n{}", pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &format!("{}---\nimage: [\n", pod("image: good:1")))]);
+}
+
+#[test]
+fn a_document_end_inside_a_scalar() {
+    denied(&[("a.yaml", &format!("a: \"\n---\n{}", pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &format!("a: \"\n---\n{}\"", pod("image: evil.example/x")))]);
+    denied(&[("a.yaml", &format!("a: |\n  x\n---\n{}", pod("image: evil.example/x")))]);
+}
+
+#[test]
+fn under_an_invented_chart() {
+    denied(&[("c/Chart.yaml", "name: c\n"), ("c/templates/a.yaml", &pod("image: evil.example/x"))]);
+}
+
+#[test]
+fn every_kind_of_container_and_object() {
+    for text in [
+        "kind: Pod\nspec: {initContainers: [{image: evil.example/x}]}\n",
+        "kind: Pod\nspec: {ephemeralContainers: [{image: evil.example/x}]}\n",
+        "kind: Pod\nspec: {volumes: [{name: v, image: {reference: evil.example/x}}]}\n",
+        "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{image: evil.example/x}]}}}}}\n",
+        "kind: List\nitems: [{kind: List, items: [{kind: Pod, spec: {containers: [{image: evil.example/x}]}}]}]\n",
+        "kind: AdmissionReview\nrequest: {object: {kind: Pod, spec: {containers: [{image: evil.example/x}]}}}\n",
+        "kind: PodTemplate\ntemplate: {spec: {containers: [{image: evil.example/x}]}}\n",
+        "apiVersion: made.up/v9\nkind: Whatever\nspec: {a: [{b: {containers: [{image: evil.example/x}]}}]}\n",
+        "spec: {containers: [{image: evil.example/x}]}\n",
+        "apiVersion: v1\nkind: ConfigMap\nspec: {containers: [{image: evil.example/x}]}\n",
+        "apiVersion: v1\nkind: CustomResourceDefinition\nspec: {containers: [{image: evil.example/x}]}\n",
+    ] {
+        denied(&[("a.yaml", text)]);
+    }
+}
+
+#[test]
+fn a_name_that_looks_like_a_trusted_one() {
+    let policy = LIBRARY_ONLY.replace("docker.io/library/*", "myreg.io/**");
+    let names = [
+        "myreg.io/x:1",
+        "myreg.io.evil.com/x:1",
+        "myreg.io:5000/x:1",
+        "evil.com/myreg.io/x:1",
+        "docker.io/myreg.io-x/x:1",
+    ];
+    for (text, verdict) in [
+        ("myreg.io/x:1", "allow"),
+        ("MYREG.io/x:1", "allow"), // the same host, in lower case
+        ("myreg.io.evil.com/x:1", "deny"),
+        ("myreg.io:5000/x:1", "deny"),
+        ("evil.com/myreg.io/x:1", "deny"),
+        ("myreg.io-x/x:1", "deny"),
+        ("myreg.io./x:1", "undecided"),
+        ("myreg.iо/x:1", "undecided"), // a Cyrillic letter
+        ("myreg.io/Foo:1", "undecided"),
+        ("myreg.io@evil.com/x:1", "undecided"),
+    ] {
+        let repository = Repository::with(&policy, &names, &[("a.yaml", &pod(&format!("image: \"{text}\"")))]);
+        let answer = repository.check();
+        assert_eq!(answer.verdict(text), verdict, "{text}\n{}", answer.stdout);
+        assert_ne!(answer.code == 0, verdict != "allow");
+    }
+}
+
+#[test]
+fn aliases_of_docker_hub_are_docker_hub() {
+    let policy = LIBRARY_ONLY.replace("allow: [\"docker.io/library/*\"]", "deny: [\"docker.io/evil/*\"]");
+    for text in [
+        "evil/x:1",
+        "docker.io/evil/x:1",
+        "index.docker.io/evil/x:1",
+        "registry-1.docker.io/evil/x:1",
+        "DOCKER.io/evil/x:1",
+    ] {
+        let repository =
+            Repository::with(&policy, &["docker.io/evil/x:1"], &[("a.yaml", &pod(&format!("image: {text}")))]);
+        assert_eq!(repository.check().verdict(text), "deny", "{text}");
+    }
+}
+
+#[test]
+fn an_upper_case_first_part_is_a_host_and_not_docker_hub() {
+    let policy = LIBRARY_ONLY.replace("docker.io/library/*", "docker.io/**");
+    let repository = Repository::with(&policy, &["foo/bar:latest"], &[("a.yaml", &pod("image: Foo/bar"))]);
+    assert_eq!(repository.check().verdict("Foo/bar"), "deny");
+}
+
+const PINNED: &str = r#"
+apiVersion: plimsoll.dev/v1
+kind: ImagePolicy
+metadata: {name: test}
+spec:
+  statements:
+    - name: all
+      match: ["**"]
+      rules: {mutable-tag: {}, pinned-digest: {}, tag-digest-match: {}}
+"#;
+
+#[test]
+fn latest_beside_a_digest_is_still_latest() {
+    let repository = Repository::with(PINNED, &[], &[]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let digest = layout.add("docker.io/library/good:latest").digest();
+    layout.finish();
+    repository.write("a.yaml", pod(&format!("image: good:latest@{digest}")));
+    let answer = repository.check();
+    assert_eq!((answer.code, answer.rules("violated")), (1, vec!["mutable-tag".to_owned()]));
+}
+
+#[test]
+fn an_old_digest_behind_a_good_tag() {
+    let repository = Repository::with(PINNED, &[], &[]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let old = layout.image(("linux", "amd64"), 1, "old");
+    layout.name("docker.io/library/good:old", &old);
+    layout.add("docker.io/library/good:1");
+    layout.finish();
+    repository.write("a.yaml", pod(&format!("image: good:1@{}", old.digest())));
+    let answer = repository.check();
+    assert_eq!((answer.code, answer.rules("violated")), (1, vec!["tag-digest-match".to_owned()]));
+}
+
+#[test]
+fn digests_that_are_none() {
+    let hex = "a".repeat(64);
+    for text in [
+        format!("good:1@sha256:{}", &hex[1..]),
+        format!("good:1@sha256:{}", hex.to_uppercase()),
+        format!("good:1@sha512:{hex}"),
+        format!("good:1@md5:{}", &hex[..32]),
+        "good:1@".to_owned(),
+        "good@1".to_owned(),
+    ] {
+        let repository =
+            Repository::with(PINNED, &["docker.io/library/good:1"], &[("a.yaml", &pod(&format!("image: {text}")))]);
+        let answer = repository.check();
+        assert_eq!((answer.code, answer.verdict(&text)), (3, "undecided".to_owned()), "{text}");
+    }
+    // Well formed, and nothing has it.
+    for text in [format!("good:1@sha256:{hex}"), format!("good:1@sha512:{hex}{hex}")] {
+        let repository =
+            Repository::with(PINNED, &["docker.io/library/good:1"], &[("a.yaml", &pod(&format!("image: {text}")))]);
+        let answer = repository.check();
+        assert_eq!((answer.code, answer.rules("violated")), (1, vec!["exists".to_owned()]), "{text}");
+    }
+}
+
+const SMALL: &str = r#"
+apiVersion: plimsoll.dev/v1
+kind: ImagePolicy
+metadata: {name: test}
+spec:
+  statements:
+    - name: all
+      match: ["**"]
+      rules: {image-size: {max: 10KiB}}
+"#;
+
+#[test]
+fn an_index_with_one_bad_child() {
+    let repository = Repository::with(SMALL, &[], &[("a.yaml", &pod("image: good:1"))]);
+    let build = |big: u64| {
+        let mut layout = Layout::new(&repository.path("registry"));
+        let small = layout.image(("linux", "amd64"), 10, "small");
+        let other = layout.image(("linux", "arm64"), big, "other");
+        let index = layout.index(&[(&small, ("linux", "amd64")), (&other, ("linux", "arm64"))]);
+        layout.name("docker.io/library/good:1", &index);
+        layout.finish();
+    };
+    build(20);
+    assert_eq!(repository.check().code, 0);
+    build(20_000);
+    let answer = repository.check();
+    assert_eq!((answer.code, answer.rules("violated")), (1, vec!["image-size".to_owned()]));
+}
+
+#[test]
+fn a_real_image_in_the_guise_of_an_attestation() {
+    let repository = Repository::with(SMALL, &[], &[("a.yaml", &pod("image: good:1"))]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let small = layout.image(("linux", "amd64"), 10, "small");
+    let mut big = layout.image(("linux", "arm64"), 20_000, "big");
+    big.descriptor["annotations"] = serde_json::json!({"vnd.docker.reference.type": "attestation-manifest"});
+    let index = layout.index(&[(&small, ("linux", "amd64")), (&big, ("linux", "arm64"))]);
+    layout.name("docker.io/library/good:1", &index);
+    layout.finish();
+    let answer = repository.check();
+    assert_eq!((answer.code, answer.rules("violated")), (1, vec!["image-size".to_owned()]));
+}
+
+#[test]
+fn an_index_without_anything_to_run() {
+    let repository = Repository::with(SMALL, &[], &[("a.yaml", &pod("image: good:1"))]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let index = layout.index(&[]);
+    layout.name("docker.io/library/good:1", &index);
+    layout.finish();
+    assert_eq!(repository.check().code, 3);
+}
+
+#[test]
+fn a_layout_that_answers_with_another_repositorys_content() {
+    let repository = Repository::with(PINNED, &[], &[]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let evil = layout.add("evil.example/x:1").digest();
+    layout.add("docker.io/library/good:1");
+    layout.finish();
+    repository.write("a.yaml", pod(&format!("image: good@{evil}")));
+    let answer = repository.check();
+    assert_eq!((answer.code, answer.rules("violated")), (1, vec!["exists".to_owned()]), "{}", answer.stdout);
+}
+
+#[test]
+fn a_layout_with_the_same_name_twice_or_with_wrong_bytes() {
+    let repository = repository(&[("a.yaml", &pod("image: good:1"))]);
+    let mut layout = Layout::new(&repository.path("registry"));
+    let first = layout.image(("linux", "amd64"), 1, "first");
+    let second = layout.image(("linux", "amd64"), 1, "second");
+    layout.name("docker.io/library/good:1", &first);
+    layout.name("docker.io/library/good:1", &second);
+    layout.finish();
+    assert_eq!(repository.check().code, 3);
+
+    let mut layout = Layout::new(&repository.path("registry"));
+    layout.name("docker.io/library/good:1", &first);
+    layout.finish();
+    assert_eq!(repository.check().code, 0);
+    let digest = first.digest();
+    repository.write(&format!("registry/blobs/sha256/{}", &digest[7..]), "{}");
+    assert_eq!(repository.check().code, 3);
+}
+
+#[test]
+fn a_nested_policy_is_reported_and_not_used() {
+    let repository = repository(&[("sub/a.yaml", &pod("image: evil.example/x"))]);
+    repository.write("sub/plimsoll.yaml", LIBRARY_ONLY.replace("docker.io/library/*", "evil.example/**"));
+    let answer = repository.check();
+    assert_eq!(answer.code, 1);
+    assert!(answer.stdout.contains("sub/plimsoll.yaml"), "{}", answer.stdout);
+    repository.git(&["init", "-q"]);
+    let inside = support::answer(
+        &repository.command(&["check", "--format", "json"]).current_dir(repository.path("sub")).output().expect("runs"),
+    );
+    assert_eq!(inside.code, 1, "{}{}", inside.stdout, inside.stderr);
+}
+
+#[test]
+fn a_policy_changed_in_the_same_commit() {
+    let repository = repository(&[("a.yaml", &pod("image: good:1"))]);
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "base"]);
+    repository.write("plimsoll.yaml", format!("{}{FROM_LAYOUT}", LIBRARY_ONLY.replace("docker.io/library/*", "**")));
+    repository.write("a.yaml", pod("image: evil.example/x"));
+    repository.git(&["commit", "-qam", "change"]);
+    assert_eq!(repository.check().code, 0, "the change lets itself through");
+    let answer = repository.run(&["check", "--format", "json", "--policy-from", "HEAD~1"]);
+    assert_eq!(answer.code, 1, "{}{}", answer.stdout, answer.stderr);
+    assert_eq!(repository.run(&["check", "--policy-from", "no-such-commit"]).code, 2);
+    assert_eq!(repository.run(&["check", "--policy-from", "--help"]).code, 2);
+}
+
+#[test]
+fn a_tracked_file_that_an_ignore_file_names() {
+    let repository = repository(&[("a.yaml", &pod("image: evil.example/x")), ("good.yaml", &pod("image: good:1"))]);
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "base"]);
+    for name in [".gitignore", ".ignore", ".git/info/exclude", ".rgignore", ".plimsollignore"] {
+        repository.write(name, "a.yaml\n");
+    }
+    fails_closed(&repository);
+    repository.git(&["update-index", "--assume-unchanged", "a.yaml"]);
+    fails_closed(&repository);
+    repository.git(&["update-index", "--skip-worktree", "a.yaml"]);
+    fails_closed(&repository);
+}
+
+#[test]
+fn an_untracked_file_that_only_other_ignore_files_name() {
+    let repository = repository(&[("good.yaml", &pod("image: good:1"))]);
+    repository.git(&["init", "-q"]);
+    repository.write("a.yaml", pod("image: evil.example/x"));
+    for name in [".ignore", ".git/info/exclude"] {
+        repository.write(name, "a.yaml\n");
+    }
+    fails_closed(&repository);
+}
+
+#[test]
+fn a_hidden_folder_and_an_odd_file_name() {
+    denied(&[(".hidden/a.yaml", &pod("image: evil.example/x"))]);
+    denied(&[("A.YAML", &pod("image: evil.example/x"))]);
+    denied(&[("a b\n.yml", &pod("image: evil.example/x"))]);
+}
+
+#[test]
+fn exceptions_that_reach_too_far() {
+    let with = |exception: &str| format!("{LIBRARY_ONLY}  exceptions:\n    - {exception}\n");
+    let base = "reason: r, owner: o";
+    for exception in [
+        format!("{{image: 'evil.example/*', rules: [trusted-registry], {base}, expires: 2027-01-01}}"),
+        format!("{{image: '**', rules: [trusted-registry], {base}, expires: 2027-01-01}}"),
+        format!("{{image: x, rules: [trusted-registry], {base}, expires: 2027-01-01}}"),
+        format!("{{image: evil.example/x, rules: [unmatched], {base}, expires: 2027-01-01}}"),
+        format!("{{image: evil.example/x, rules: [exists], {base}, expires: 2027-01-01}}"),
+        format!("{{image: evil.example/x, rules: ['*'], {base}, expires: 2027-01-01}}"),
+        format!("{{image: evil.example/x, rules: [], {base}, expires: 2027-01-01}}"),
+        format!("{{image: evil.example/x, rules: [trusted-registry], {base}, expires: 2037-01-01}}"),
+        format!("{{image: evil.example/x, rules: [trusted-registry], {base}}}"),
+        "{image: evil.example/x, rules: [trusted-registry], owner: o, expires: 2027-01-01}".to_owned(),
+    ] {
+        let repository = Repository::with(&with(&exception), &[EVIL], &[("a.yaml", &pod("image: evil.example/x"))]);
+        let answer = repository.run(&["check", "--now", "2026-11-20T00:00:00Z"]);
+        assert_eq!(answer.code, 2, "{exception}\n{}{}", answer.stdout, answer.stderr);
+    }
+}
+
+#[test]
+fn an_exception_past_its_day() {
+    let policy = format!(
+        "{LIBRARY_ONLY}  exceptions:\n    - {{image: evil.example/x, rules: [trusted-registry], reason: r, owner: o, expires: 2026-11-20}}\n"
+    );
+    let repository = Repository::with(&policy, &[EVIL], &[("a.yaml", &pod("image: evil.example/x"))]);
+    let at = |now: &str| repository.run(&["check", "--format", "json", "--now", now]);
+    assert_eq!(at("2026-11-20T23:59:59Z").code, 0);
+    assert_eq!(at("2026-11-21T00:00:00Z").code, 1);
+    assert_eq!(at("2026-11-20T23:59:59Z").rules("excepted"), ["trusted-registry"]);
+}
+
+#[test]
+fn a_statement_without_a_deny_level_rule() {
+    for rules in ["trusted-registry: {allow: ['evil.example/**'], level: warn}", "pinned-digest: {level: off}"] {
+        let policy = LIBRARY_ONLY.replace("trusted-registry: {allow: [\"docker.io/library/*\"]}", rules);
+        let repository = Repository::with(&policy, &[EVIL], &[("a.yaml", &pod("image: evil.example/x"))]);
+        let answer = repository.check();
+        assert_eq!((answer.code, answer.rules("violated").contains(&"unmatched".to_owned())), (1, true), "{rules}");
+    }
+}
+
+#[test]
+fn an_empty_policy_allows_nothing() {
+    let policy = "apiVersion: plimsoll.dev/v1\nkind: ImagePolicy\nmetadata: {name: x}\nspec: {statements: []}\n";
+    let repository = Repository::with(policy, &[GOOD], &[("a.yaml", &pod("image: good:1"))]);
+    assert_eq!(repository.check().code, 1);
+}
+
+#[test]
+fn a_built_in_that_may_not_be_lowered() {
+    for line in ["unmatched: {level: warn}", "exists: {level: warn}", "unreadable-source: {level: off}"] {
+        let policy = LIBRARY_ONLY.replace("spec:\n", &format!("spec:\n  built-in: {{{line}}}\n"));
+        let repository = Repository::with(&policy, &[GOOD], &[("a.yaml", &pod("image: good:1"))]);
+        assert_eq!(repository.check().code, 2, "{line}");
+    }
+}
+
+#[test]
+fn a_repository_that_chooses_its_own_transport() {
+    for setting in ["insecure: true", "mirrors: ['http://127.0.0.1:1']", "only-mirrors: true", "ca: ca.pem"] {
+        let repository = Repository::new();
+        let config = format!(
+            "---\napiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: docker.io, {setting}}}]}}\n"
+        );
+        repository.write("plimsoll.yaml", format!("{LIBRARY_ONLY}{config}"));
+        repository.write("a.yaml", pod("image: good:1"));
+        assert_eq!(repository.check().code, 2, "{setting}");
+    }
+}
+
+#[test]
+fn denied_references_are_not_written_to_standard_output() {
+    let repository = repository(&[]);
+    let input = format!("{}---\n{}", pod("image: good:1"), pod("image: evil.example/x"));
+    let answer = repository.run_with(&["pin", "-", "--as", "kubernetes"], input.as_bytes());
+    assert_eq!((answer.code, answer.stdout.as_str()), (1, ""), "{}", answer.stderr);
+    let input = format!("{}---\n{}", pod("image: good:1"), pod("image: ${X}"));
+    let answer = repository.run_with(&["pin", "-", "--as", "kubernetes"], input.as_bytes());
+    assert_eq!((answer.code, answer.stdout.as_str()), (3, ""), "{}", answer.stderr);
+    let answer = repository.run_with(&["pin", "-", "--as", "kubernetes"], pod("image: good:1").as_bytes());
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    assert!(answer.stdout.contains("image: good:1@sha256:"), "{}", answer.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_tree() {
+    let outside = Repository::new();
+    outside.write("a.yaml", pod("image: good:1"));
+    let repository = repository(&[("b.yaml", &pod("image: good:1"))]);
+    std::os::unix::fs::symlink(outside.path("a.yaml"), repository.path("a.yaml")).expect("linked");
+    let answer = repository.run(&["pin"]);
+    assert_eq!(outside.read("a.yaml"), pod("image: good:1"), "the file outside is as it was: {}", answer.stderr);
+    assert!(std::fs::symlink_metadata(repository.path("a.yaml")).expect("there").is_symlink());
+    // Still judged.
+    outside.write("a.yaml", pod("image: evil.example/x"));
+    fails_closed(&repository);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_is_never_no_images() {
+    let repository = repository(&[("good.yaml", &pod("image: good:1"))]);
+    std::os::unix::fs::symlink("nowhere.yaml", repository.path("a.yaml")).expect("linked");
+    fails_closed(&repository);
+}
+
+#[test]
+fn nothing_to_look_at_is_said_aloud() {
+    let repository = repository(&[("readme.txt", "no images")]);
+    std::fs::remove_file(repository.path("readme.txt")).expect("removed");
+    std::fs::create_dir(repository.path("empty")).expect("made");
+    assert_eq!(repository.run(&["check", "empty"]).code, 2);
+    assert_eq!(repository.run(&["check", "empty", "--allow-empty"]).code, 0);
+    assert_eq!(repository.run(&["check", "missing.yaml"]).code, 2);
+    assert_eq!(repository.run(&["check", "missing.yaml", "--allow-empty"]).code, 2);
+}
+
+#[test]
+fn bombs_end() {
+    let mut laughs = String::from("a0: &a0 [x]\n");
+    for level in 1..40 {
+        let inner = format!("*a{}", level - 1);
+        let row = [inner.as_str(); 10].join(", ");
+        laughs.extend([format!("a{level}: &a{level} [{row}]\n")]);
+    }
+    laughs.push_str("spec: {containers: *a39}\n");
+    hidden(&[("a.yaml", &laughs)]);
+    hidden(&[("a.yaml", &format!("image: {}", "[".repeat(100_000)))]);
+    hidden(&[("a.yaml", &format!("image:\n{}", "? ".repeat(20_000)))]);
+    hidden(&[("a.json", &format!("{{\"image\":{}", "{\"a\":".repeat(100_000)))]);
+}

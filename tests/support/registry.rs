@@ -1,0 +1,470 @@
+//! An in-process registry for tests: it serves what is pushed to it, keeps a log, and lies as it is told.
+//! Include it with `#[path = "support/registry.rs"] mod support;`; it runs on a thread of its own, so that
+//! tests without an async runtime (the command line) can use it too.
+//!
+//! Longer than most files, because a hostile HTTP/1.1 server must be written by hand: a library would mend the lies.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+#![allow(clippy::unwrap_used, reason = "a test's support")]
+#![allow(missing_docs, reason = "a test's support; what needs a word has one")]
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use plimsoll::digest::Digest;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::oneshot;
+
+pub const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const DOCKER_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// One request as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    pub query: String,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    pub body: String,
+    /// How many requests of this method and path came before it.
+    pub before: usize,
+}
+
+impl Request {
+    pub fn authorization(&self) -> Option<&str> {
+        self.headers.get("authorization").map(String::as_str)
+    }
+
+    /// `METHOD PATH`, and ` +auth` where a credential came along.
+    pub fn line(&self) -> String {
+        let auth = if self.authorization().is_some() { " +auth" } else { "" };
+        format!("{} {}{auth}", self.method, self.path)
+    }
+}
+
+/// What goes over the wire after the head.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// These bytes, with their length.
+    Bytes(Vec<u8>),
+    /// These bytes, announced as of another length; the connection is closed after them.
+    Announced(Vec<u8>, usize),
+    /// Zeros without end and without a length.
+    Endless,
+    /// A byte each `Duration`, without end.
+    Drip(Duration),
+    /// The head, and then nothing.
+    Stall,
+    /// Not even a head.
+    Silence,
+    /// The connection is closed without a word.
+    Reset,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Body,
+}
+
+impl Reply {
+    pub fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Bytes(Vec::new()) }
+    }
+
+    pub fn ok(media_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::status(200).header("Content-Type", media_type).bytes(bytes)
+    }
+
+    pub fn json(status: u16, text: &str) -> Self {
+        Self::status(status).header("Content-Type", "application/json").bytes(text)
+    }
+
+    pub fn redirect(location: &str) -> Self {
+        Self::status(307).header("Location", location)
+    }
+
+    /// Adds a header; one of the same name is replaced.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// How a request is let in.
+#[derive(Clone, Debug, Default)]
+pub enum Login {
+    /// Everybody.
+    #[default]
+    Open,
+    /// This user and password.
+    Basic { user: String, password: String },
+    /// A token from this server's `/token`, handed out to everybody, or to this user and password alone.
+    Bearer { user: Option<(String, String)>, expires_in: u64 },
+}
+
+/// A lie: what to do with a request in place of the truth, which it is given (`None`: tell the truth).
+pub type Script = Arc<dyn Fn(&Request, &Reply) -> Option<Reply> + Send + Sync>;
+
+/// What kind of a registry it is.
+#[derive(Clone, Default)]
+pub struct Behaviour {
+    pub login: Login,
+    /// Every name exists; its digest is the SHA-256 of `REPOSITORY:TAG`, told in a header (there is no content).
+    pub answer_everything: bool,
+    /// Time before each answer.
+    pub delay: Duration,
+    /// TLS with this certificate, in place of plain http.
+    pub tls: Option<Certificate>,
+    /// The lies.
+    pub script: Option<Script>,
+}
+
+impl Behaviour {
+    pub fn lying(script: impl Fn(&Request, &Reply) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        Self { script: Some(Arc::new(script)), ..Self::default() }
+    }
+}
+
+/// A self-signed certificate for `localhost` and `127.0.0.1`.
+#[derive(Clone)]
+pub struct Certificate {
+    pub pem: String,
+    config: Arc<rustls::ServerConfig>,
+}
+
+impl Certificate {
+    pub fn new() -> Self {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("a server configuration");
+        Self { pem: made.cert.pem(), config: Arc::new(config) }
+    }
+}
+
+/// A running registry; it ends with the value.
+pub struct Server {
+    shared: Arc<Shared>,
+    port: u16,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    behaviour: Behaviour,
+    content: Mutex<Content>,
+    log: Mutex<Vec<Request>>,
+    tokens: AtomicUsize,
+    port: u16,
+}
+
+#[derive(Default)]
+struct Content {
+    /// By path: media type, bytes.
+    objects: HashMap<String, (String, Vec<u8>)>,
+    revoked: usize,
+}
+
+impl Server {
+    /// Listens on a free port of 127.0.0.1.
+    pub fn start(behaviour: Behaviour) -> Self {
+        let (send_port, port) = std::sync::mpsc::channel();
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let port = listener.local_addr().expect("an address").port();
+                let shared = Arc::new(Shared {
+                    behaviour,
+                    content: Mutex::default(),
+                    log: Mutex::default(),
+                    tokens: AtomicUsize::new(0),
+                    port,
+                });
+                send_port.send((port, Arc::clone(&shared))).expect("the test is waiting");
+                tokio::select! {
+                    () = shared.accept(listener) => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        let (port, shared) = port.recv().expect("the server starts");
+        Self { shared, port, end: Some(end), thread: Some(thread) }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Serves `bytes` under the tag and under their digest.
+    pub fn push(&self, name: &str, tag: &str, bytes: impl Into<Vec<u8>>, media_type: &str) -> Digest {
+        let bytes = bytes.into();
+        let digest = self.push_digest(name, bytes.clone(), media_type);
+        self.put(format!("/v2/{name}/manifests/{tag}"), media_type, bytes);
+        digest
+    }
+
+    /// Serves a manifest under its digest alone.
+    pub fn push_digest(&self, name: &str, bytes: impl Into<Vec<u8>>, media_type: &str) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.put(format!("/v2/{name}/manifests/{digest}"), media_type, bytes);
+        digest
+    }
+
+    pub fn push_blob(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.put(format!("/v2/{name}/blobs/{digest}"), "application/octet-stream", bytes);
+        digest
+    }
+
+    /// Serves `bytes` at a path, whatever they are.
+    pub fn put(&self, path: String, media_type: &str, bytes: Vec<u8>) {
+        self.shared.content.lock().unwrap().objects.insert(path, (media_type.to_owned(), bytes));
+    }
+
+    /// Makes every token worthless that has been handed out so far.
+    pub fn revoke_tokens(&self) {
+        self.shared.content.lock().unwrap().revoked = self.shared.tokens.load(Ordering::SeqCst);
+    }
+
+    /// All requests so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.log.lock().unwrap().clone()
+    }
+
+    /// [`Request::line`] of all requests.
+    pub fn lines(&self) -> Vec<String> {
+        self.requests().iter().map(Request::line).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    async fn accept(self: &Arc<Self>, listener: tokio::net::TcpListener) {
+        loop {
+            let Ok((socket, _)) = listener.accept().await else { continue };
+            let shared = Arc::clone(self);
+            tokio::spawn(async move {
+                let _ = socket.set_nodelay(true);
+                match &shared.behaviour.tls {
+                    None => drop(shared.talk(socket).await),
+                    Some(certificate) => {
+                        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&certificate.config));
+                        if let Ok(socket) = acceptor.accept(socket).await {
+                            drop(shared.talk(socket).await);
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// One connection, request after request.
+    async fn talk(&self, socket: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+        let mut socket = BufReader::new(socket);
+        while let Some(request) = self.read(&mut socket).await? {
+            tokio::time::sleep(self.behaviour.delay).await;
+            let truth = self.answer(&request);
+            let lie = self.behaviour.script.as_ref().and_then(|script| script(&request, &truth));
+            if !write(&mut socket, &request, lie.unwrap_or(truth)).await? {
+                break;
+            }
+        }
+        socket.shutdown().await
+    }
+
+    async fn read(&self, socket: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Option<Request>> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if socket.read(&mut byte).await? == 0 || head.len() > 64 << 10 {
+                return Ok(None);
+            }
+            head.push(byte[0]);
+            // A TLS greeting at a plain http port.
+            if head[0] == 0x16 {
+                return Ok(None);
+            }
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let mut lines = head.lines();
+        let mut first = lines.next().unwrap_or_default().split(' ');
+        let method = first.next().unwrap_or_default().to_owned();
+        let target = first.next().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let headers: HashMap<String, String> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        socket.read_exact(&mut body).await?;
+        let mut log = self.log.lock().unwrap();
+        let before = log.iter().filter(|other| other.method == method && other.path == path).count();
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let request = Request { method, path, query, headers, body, before };
+        log.push(request.clone());
+        Ok(Some(request))
+    }
+
+    fn answer(&self, request: &Request) -> Reply {
+        if request.path == "/token" {
+            return self.token(request);
+        }
+        if !self.admitted(request) {
+            let scheme = if self.behaviour.tls.is_some() { "https" } else { "http" };
+            let challenge = match &self.behaviour.login {
+                Login::Bearer { .. } => format!(
+                    "Bearer realm=\"{scheme}://127.0.0.1:{}/token\",service=\"test\",scope=\"repository:x:pull,push\"",
+                    self.port
+                ),
+                _ => "Basic realm=\"test\"".to_owned(),
+            };
+            let reply = Reply::json(401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"log in first"}]}"#);
+            return reply.header("WWW-Authenticate", &challenge);
+        }
+        let content = self.content.lock().unwrap();
+        if let Some((media_type, bytes)) = content.objects.get(&request.path) {
+            let digest = Digest::sha256(bytes);
+            return Reply::ok(media_type, bytes.clone()).header("Docker-Content-Digest", digest.as_str());
+        }
+        let name = request.path.strip_prefix("/v2/").and_then(|rest| rest.split_once("/manifests/"));
+        if let (true, Some((repository, tag))) = (self.behaviour.answer_everything, name) {
+            let digest = Digest::sha256(format!("{repository}:{tag}").as_bytes());
+            return Reply::ok(OCI_IMAGE, "").header("Docker-Content-Digest", digest.as_str());
+        }
+        Reply::json(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#)
+    }
+
+    fn admitted(&self, request: &Request) -> bool {
+        let given = request.authorization().unwrap_or_default();
+        match &self.behaviour.login {
+            Login::Open => true,
+            Login::Basic { user, password } => given == basic(user, password),
+            Login::Bearer { .. } => {
+                let number = given.strip_prefix("Bearer token-").and_then(|text| text.parse::<usize>().ok());
+                number.is_some_and(|number| number >= self.content.lock().unwrap().revoked)
+            }
+        }
+    }
+
+    fn token(&self, request: &Request) -> Reply {
+        let Login::Bearer { user, expires_in } = &self.behaviour.login else { return Reply::status(404) };
+        let given = request.authorization();
+        let admitted = match user {
+            None => true,
+            Some((user, password)) if request.method == "GET" => given == Some(&basic(user, password)),
+            Some((_, password)) => request.body.contains(&format!("refresh_token={password}")),
+        };
+        if !admitted {
+            return Reply::json(401, r#"{"details":"incorrect username or password"}"#);
+        }
+        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        Reply::json(200, &format!(r#"{{"token":"token-{number}","expires_in":{expires_in}}}"#))
+    }
+}
+
+/// The header of a user and a password.
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// Whether the connection can be used again.
+async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply: Reply) -> std::io::Result<bool> {
+    let mut head = format!("HTTP/1.1 {} Test\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        write!(head, "{name}: {value}\r\n").expect("a string takes all");
+    }
+    let length = match &reply.body {
+        Body::Bytes(bytes) => Some(bytes.len()),
+        Body::Announced(_, length) => Some(*length),
+        Body::Stall => Some(1_000),
+        Body::Silence => {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            return Ok(false);
+        }
+        Body::Reset => return Ok(false),
+        Body::Endless | Body::Drip(_) => None,
+    };
+    match length {
+        Some(length) => write!(head, "Content-Length: {length}\r\n\r\n").expect("a string takes all"),
+        None => head.push_str("Connection: close\r\n\r\n"),
+    }
+    socket.write_all(head.as_bytes()).await?;
+    socket.flush().await?;
+    if request.method == "HEAD" {
+        return Ok(true);
+    }
+    match reply.body {
+        Body::Bytes(bytes) => {
+            socket.write_all(&bytes).await?;
+            socket.flush().await?;
+            return Ok(true);
+        }
+        Body::Announced(bytes, _) => socket.write_all(&bytes).await?,
+        Body::Endless => loop {
+            socket.write_all(&[b' '; 8 << 10]).await?;
+        },
+        Body::Drip(pause) => loop {
+            socket.write_all(b" ").await?;
+            socket.flush().await?;
+            tokio::time::sleep(pause).await;
+        },
+        Body::Stall => tokio::time::sleep(Duration::from_secs(600)).await,
+        Body::Silence | Body::Reset => {}
+    }
+    socket.flush().await?;
+    Ok(false)
+}
