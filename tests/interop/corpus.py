@@ -142,7 +142,9 @@ class Folder:
                 if row["editable"] and self.original[row["file"]][start:end] != row["text"].encode():
                     wrong.append(f"{row['file']}:{row['line']}: {row['text']}")
             if row["editable"] and row["span"]:
-                self.rows[row["file"]].append(row)
+                # An alias is a reference of its own that stands where its anchor does.
+                if row["span"] not in [other["span"] for other in self.rows[row["file"]]]:
+                    self.rows[row["file"]].append(row)
                 image = row["image"].split("@")[0]
                 repository, _, tag, pinned = split(row["text"])
                 if image.partition("/")[2] != repository + (f":{tag or 'latest'}" if tag or not pinned else ""):

@@ -1,6 +1,7 @@
 """A registry that has every image: whatever name and tag it is asked for, it answers with a tiny manifest of its own.
 
-The manifest depends on repository and tag, so a digest at the wrong place is noticed.
+The manifest depends on repository and tag, so a digest at the wrong place is noticed. A HEAD for any digest says that
+it is there, because real files are full of digests that nobody can make up a manifest for.
 """
 
 import hashlib
@@ -48,20 +49,24 @@ class EveryImage:
                     self.answer(200, "application/json", b"{}")
                 elif not match:
                     self.answer(404, "application/json", b"{}")
-                elif match[2].startswith("sha256:"):
+                elif ":" in match[2]:
                     data = registry.issued.get((match[1], match[2]))
-                    self.answer(200 if data else 404, MANIFEST if data else "application/json", data or b"{}")
+                    if data or self.command == "HEAD":
+                        self.answer(200, MANIFEST, data or b"-" * 300, match[2])
+                    else:
+                        self.answer(404, "application/json", b"{}")
                 else:
-                    self.answer(200, MANIFEST, registry.issue(match[1], match[2]))
+                    data = registry.issue(match[1], match[2])
+                    self.answer(200, MANIFEST, data, digest(match[1], match[2]))
 
             do_HEAD = do_GET
 
-            def answer(self, status, media_type, data):
+            def answer(self, status, media_type, data, its_digest=None):
                 self.send_response(status)
                 self.send_header("Content-Type", media_type)
                 self.send_header("Content-Length", str(len(data)))
-                if media_type == MANIFEST:
-                    self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(data).hexdigest())
+                if its_digest:
+                    self.send_header("Docker-Content-Digest", its_digest)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(data)

@@ -235,6 +235,8 @@ def plain(suite, registry):
     asked_once(suite, registry, insecure)
     mirrors(suite, registry)
     moved_tag(suite, registry, insecure)
+    quickstart(suite, registry)
+    damaged(suite, registry, insecure)
 
     scene = Scene(suite, insecure, rules=LENIENT)
     scene.manifest([f"{registry.host}/library/nginx:1.25"])
@@ -369,6 +371,45 @@ def moved_tag(suite, registry, settings):
     scene.expect(0, "a moved tag: pin --update", "pin", "--update")
     checks.equal(scene.images(), [f"{written}@{new}"], "a moved tag: pin --update moves the digest")
     scene.expect(0, "a moved tag: check after --update", "check")
+
+
+def quickstart(suite, registry):
+    """The quick start, with a real registry in place of its folder, ends in the same verdicts."""
+    scene = Scene(suite, [{"prefix": "*", "mirrors": [f"http://{registry.host}"], "only-mirrors": True}])
+    shutil.copytree(FIXTURES / "quickstart" / "k8s", scene.tree / "k8s", dirs_exist_ok=True)
+    policy = (FIXTURES / "quickstart" / "plimsoll.yaml").read_text()
+    (scene.tree / "plimsoll.yaml").write_text(policy.split("\n---\n")[0] + "\n")
+    ran, report = scene.report("check", "--now", "2026-11-20T00:00:00Z")
+    found = []
+    for number, row in enumerate(report["references"]):
+        of = {status: sorted(finding["rule"] for finding in report["findings"]
+                             if (finding["reference"], finding["level"], finding["status"]) == (number, *status))
+              for status in [("deny", "violated"), ("deny", "undecided"), ("warn", "violated"), ("deny", "excepted")]}
+        found.append({"file": row["file"], "line": row["line"], "text": row["text"], "verdict": row["verdict"],
+                      "rules": of["deny", "violated"] + of["deny", "undecided"], "warns": of["warn", "violated"],
+                      "excepted": of["deny", "excepted"]})
+    wanted = [{**{key: row[key] for key in ("file", "line", "text", "verdict", "rules", "warns")},
+               "excepted": row.get("excepted", [])}
+              for row in json.loads((FIXTURES / "quickstart.expected.json").read_bytes())]
+    suite.checks.equal((ran.code, found), (1, wanted), "the quick start on a real registry", ran.err)
+
+
+def damaged(suite, registry, settings):
+    """A registry whose disk changed one byte of a child's manifest: what does not hash to its digest is not believed."""
+    name = "acme/shop-worker:1.24"
+    scene = Scene(suite, settings, rules="image-size: {max: 1MiB}")
+    scene.manifest([f"{registry.host}/{name}"])
+    child = json.loads(suite.client.raw(registry, name))["manifests"][1]["digest"].split(":")[1]
+    blob = registry.folder / "store/docker/registry/v2/blobs/sha256" / child[:2] / child / "data"
+    whole = blob.read_bytes()
+    for case, data in {"smaller layers": re.sub(rb'("size":)[0-9]', rb"\g<1>1", whole), "cut": whole[:-1]}.items():
+        blob.write_bytes(data)
+        other = Scene(suite, settings, rules="image-size: {max: 1MiB}")
+        other.manifest([f"{registry.host}/{name}"])
+        report = other.expect(3, f"a damaged manifest ({case}): check", "check")
+        suite.checks.equal(verdicts(report), ["undecided"], f"a damaged manifest ({case}): the verdict")
+    blob.write_bytes(whole)
+    scene.expect(0, "a damaged manifest: check once it is whole again", "check")
 
 
 # ---------------------------------------------------------------- passwords and tokens
