@@ -52,6 +52,8 @@ const TABLE: &[Row] = &[
     ("cassandra.datastax.com", &["CassandraDatacenter"], &["spec.serverImage"]),
     ("cdi.kubevirt.io", &["DataVolume", "DataImportCron", "VolumeImportSource"], &["spec.**.source.registry.url"]),
     ("ceph.rook.io", &["CephCluster"], &["spec.cephVersion.image"]),
+    ("core.humio.com", &["HumioCluster"], SPEC_IMAGE),
+    ("core.spinkube.dev", &["SpinApp"], SPEC_IMAGE),
     ("databases.spotahome.com", &["RedisFailover"], &["spec.redis.image", "spec.sentinel.image"]),
     ("elasticsearch.k8s.elastic.co", &["Elasticsearch"], SPEC_IMAGE),
     ("enterprisesearch.k8s.elastic.co", &["EnterpriseSearch"], SPEC_IMAGE),

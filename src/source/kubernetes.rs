@@ -134,7 +134,7 @@ impl Search<'_> {
     /// Readers of YAML 1.1, Go's among them, end a line at U+0085, U+2028 and U+2029, readers of 1.2 do not: what one
     /// takes for a comment is content to the other. Where the two readings name different images, the document is unread.
     fn other_line_ends(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
-        const ENDS: [(&str, &str); 3] = [("\u{85}", " \n"), ("\u{2028}", "  \n"), ("\u{2029}", "  \n")];
+        const ENDS: [(&str, &str); 3] = [("\u{85}", "\n\n"), ("\u{2028}", "\n\n\n"), ("\u{2029}", "\n\n\n")];
         let Some(first) = ENDS.iter().filter_map(|(end, _)| text.find(end)).min() else { return };
         let other = ENDS.iter().fold(text.to_owned(), |text, (end, line)| text.replace(end, line));
         let Ok(other) = yaml::parse_text(&other, document.span.start) else { return };
@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn what_is_found() {
-        let rows: [(&str, &[&str]); 33] = [
+        let rows: [(&str, &[&str]); 34] = [
+            ("d: |\n \u{2028} x\ncontainers: [{image:\u{2029} a}]\n", &["unread 2:2 undecided"]),
             ("spec:\n  a: b\n    {{- toYaml .c | nindent 2 }}\n", &["unread 3:5 undecided"]),
             ("a: echo {{ b }}\nc: |\n  {{ d }}\n  e\n", &[]),
             ("a: |\n  {{ b }}\ncontainers: [{image: c}]\n", &["0 containers[0].image image c"]),

@@ -15,12 +15,25 @@ use crate::yaml::tree::{Comment, Kind, Node, NodeId, Scalar, Style, Tree};
 const OUR_COMMENT: &str = "plimsoll:";
 /// Consecutive comments that the parser may hold back; a file of a hundred thousand comment lines is still a file.
 const COMMENTS: usize = 100_000;
+/// Longest key without `?` in YAML, in characters, and in JSON.
+const KEY: usize = 1_024;
+const JSON_KEY: usize = 64 << 10;
 
 /// Parses the text of one document; `base` is where it stands in the file and is added to every offset.
 pub fn parse_text(text: &str, base: usize) -> Result<Tree<'_>, Broken> {
+    parse(text, base, KEY)
+}
+
+/// As [`parse_text`], for a text that is known to be JSON, whose keys may be long (YAML 1.2.2, 7.4.2, has the limit).
+pub(super) fn parse_json(text: &str, base: usize) -> Result<Tree<'_>, Broken> {
+    parse(text, base, JSON_KEY)
+}
+
+fn parse(text: &str, base: usize, key: usize) -> Result<Tree<'_>, Broken> {
     let options = granit_parser::options! {
         emit_comments: text.contains(OUR_COMMENT),
         max_buffered_comment_events: COMMENTS,
+        simple_key_max_lookahead: key,
         flow_nesting_limit: limits::YAML_DEPTH,
         block_nesting_limit: limits::YAML_DEPTH,
     };

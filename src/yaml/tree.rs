@@ -120,6 +120,33 @@ pub struct Tree<'a> {
     pub(super) comments: Vec<Comment<'a>>,
 }
 
+impl Tree<'_> {
+    /// The same tree, holding its own texts.
+    pub(super) fn into_owned(self) -> Tree<'static> {
+        let node = |node: Node<'_>| Node {
+            span: node.span,
+            tag: node.tag,
+            kind: match node.kind {
+                Kind::Scalar(scalar) => Kind::Scalar(Scalar {
+                    value: Cow::Owned(scalar.value.into_owned()),
+                    style: scalar.style,
+                    exact: scalar.exact,
+                }),
+                Kind::Sequence(items) => Kind::Sequence(items),
+                Kind::Mapping(pairs) => Kind::Mapping(pairs),
+                Kind::Alias(target) => Kind::Alias(target),
+            },
+        };
+        let comment =
+            |comment: Comment<'_>| Comment { span: comment.span, text: Cow::Owned(comment.text.into_owned()) };
+        Tree {
+            nodes: self.nodes.into_iter().map(node).collect(),
+            root: self.root,
+            comments: self.comments.into_iter().map(comment).collect(),
+        }
+    }
+}
+
 impl<'a> Tree<'a> {
     /// The top node; `None` for a document of nothing at all.
     pub fn root(&self) -> Option<NodeId> {

@@ -1,0 +1,62 @@
+//! Docs that the code writes: rules, schemas, the README's transcript. A difference fails;
+//! `PLIMSOLL_BLESS=1 cargo test --test docs` writes them anew.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use plimsoll::rule::built_in::BUILT_INS;
+use plimsoll::rule::table::RULES;
+
+fn held(name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+        fs::write(&path, expected).expect("written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "{name} is not what the code says; PLIMSOLL_BLESS=1 cargo test --test docs writes it");
+}
+
+#[test]
+fn rules() {
+    let mut text = String::from(
+        "<!-- Written by `PLIMSOLL_BLESS=1 cargo test --test docs` from src/rule/; edit it there. -->\n\n",
+    );
+    let pages = RULES.iter().map(|kind| kind.page()).chain(BUILT_INS.iter().map(|built_in| built_in.page()));
+    text += &pages.collect::<Vec<_>>().join("\n");
+    held("docs/rules.md", &text);
+}
+
+#[test]
+fn policy_schema() {
+    let text = serde_json::to_string_pretty(&plimsoll::policy::schema()).expect("JSON");
+    held("docs/policy.schema.json", &format!("{text}\n"));
+}
+
+#[test]
+fn config_schema() {
+    let text = serde_json::to_string_pretty(&plimsoll::policy::config_schema()).expect("JSON");
+    held("docs/config.schema.json", &format!("{text}\n"));
+}
+
+#[test]
+fn the_readmes_transcript() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("a README").replace("\r\n", "\n");
+    let (before, rest) = readme.split_once("<!-- transcript: ").expect("a transcript");
+    let (command, rest) = rest.split_once(" -->\n```\n").expect("a command");
+    let (_, after) = rest.split_once("```\n").expect("an end");
+    let mut arguments: Vec<&str> = command.split(' ').collect();
+    arguments.extend(["--now", "2026-11-20T00:00:00Z"]);
+    let repository = support::Repository::new();
+    let output = repository.command(&arguments).current_dir(root).output().expect("runs");
+    let answer = support::answer(&output);
+    assert_eq!(answer.code, 1, "{}", answer.stderr);
+    let expected = format!("{before}<!-- transcript: {command} -->\n```\n{}```\n{after}", answer.stdout);
+    held("README.md", &expected);
+    assert!(
+        readme
+            .contains("cargo run --release -- check --policy fixtures/quickstart/plimsoll.yaml fixtures/quickstart\n")
+    );
+}
