@@ -1,11 +1,11 @@
 //! Edits of image references: planned against exact old bytes, spliced by span, proved by a second reading.
 //! It never writes a file; what it can't prove, it refuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::reference::{LATEST, Reference};
-use crate::source::{Format, Found, Occurrence};
+use crate::source::{Format, Found, Occurrence, Subject};
 use crate::span::Span;
 
 /// One replacement in one file.
@@ -88,14 +88,24 @@ fn prove(before: &Found, after: &Found, edits: &[Edit]) -> Result<(), EditError>
         return unproved("what could not be read changed".to_owned());
     }
     let edits: BTreeMap<Span, &Edit> = edits.iter().map(|edit| (edit.span, edit)).collect();
+    let known: BTreeSet<Span> = before.occurrences.iter().filter_map(|occurrence| occurrence.span).collect();
+    if let Some(span) = edits.keys().find(|span| !known.contains(span)) {
+        return unproved(format!("no image stands at {}..{}", span.start, span.end));
+    }
     for (old, new) in before.occurrences.iter().zip(&after.occurrences) {
         let edit = old.span.and_then(|span| edits.get(&span));
         let text = edit.map_or(old.text.as_str(), |edit| edit.new.as_str());
         if new.text != text || !same_place(old, new) {
             return unproved(format!("`{}` at {} reads `{}`", text, old.path, new.text));
         }
-        if edit.is_none() && old.subject != new.subject {
-            return unproved(format!("`{}` at {} means something else", old.text, old.path));
+        let means = match edit {
+            Some(_) => {
+                matches!((&old.subject, &new.subject), (Subject::Image(_), Subject::Image(now)) if now.text() == text)
+            }
+            None => old.subject == new.subject,
+        };
+        if !means {
+            return unproved(format!("`{text}` at {} means something else", old.path));
         }
     }
     Ok(())

@@ -417,15 +417,22 @@ fn target(
         .image(repository, named)
         .ok_or_else(|| "what the tag names was not read".to_owned())?
         .map_err(ToString::to_string)?;
-    match more.image(repository, old) {
-        Some(Ok(old)) if !old.is_index() && new.is_index() => {
-            let platform = old.platforms().first().and_then(|only| only.platform.clone());
-            let platform = platform.ok_or_else(|| "the platform that was pinned is not known".to_owned())?;
-            child_for(new, &[platform])?.ok_or_else(|| "the platform that was pinned is gone".to_owned())
-        }
-        // The old image is gone or was an index as well: the tag's digest is what moves in.
-        _ => Ok(named.clone()),
+    if matches!(more.named(&with_digest(question, old)), Some(Err(RegistryError::NotFound { .. }))) {
+        // Nobody can tell what it was: the tag's digest is what moves in.
+        return Ok(named.clone());
     }
+    let unknown = |why: String| format!("whether {old} is one platform of an image can't be known: {why}");
+    let old = match (more.image(repository, old), more.named(&with_digest(question, old))) {
+        (Some(image), _) => image.map_err(|error| unknown(error.to_string()))?,
+        (None, Some(Err(error))) => return Err(unknown(error.to_string())),
+        (None, _) => return Err(unknown("it was not read".to_owned())),
+    };
+    if old.is_index() || !new.is_index() {
+        return Ok(named.clone());
+    }
+    let platform = old.platforms().first().and_then(|only| only.platform.clone());
+    let platform = platform.ok_or_else(|| "the platform that was pinned is not known".to_owned())?;
+    child_for(new, &[platform])?.ok_or_else(|| "the platform that was pinned is gone".to_owned())
 }
 
 /// The one child of an index for the one platform named; `None` where there is no index to choose from.

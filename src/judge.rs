@@ -60,8 +60,10 @@ pub fn full_case<'a>(reference: &'a Reference, facts: &Facts<'a>, platforms: &'a
     let repository = reference.repository();
     let read = |answers: &'a Answers| answers.image(repository, facts.digest);
     let image = read(facts.answers).or_else(|| read(facts.more)).or_else(|| facts.child.map(Ok));
-    let tag_children = match facts.tag {
-        Some(Ok(tag)) => facts.answers.children(repository, tag),
+    let tag_children = match (facts.tag, facts.child) {
+        // The child that will be pinned was found in the index that the tag names.
+        (Some(Ok(_)), Some(child)) => Some(Ok(std::slice::from_ref(child.digest()))),
+        (Some(Ok(tag)), None) => facts.answers.children(repository, tag),
         _ => None,
     };
     Case { reference, digest: Some(facts.digest), tag: facts.tag, tag_children, image, platforms }

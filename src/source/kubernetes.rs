@@ -1,7 +1,8 @@
 //! Kubernetes objects in YAML and JSON, rendered or as templates of Helm, and everything else that is pod-shaped.
 //! It searches no embedded text (a manifest inside a `ConfigMap`) and no `CustomResourceDefinition`.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::source::page::Page;
 use crate::source::{Format, Found, Occurrence, Role, Unread, custom_resource, pod, template};
@@ -82,6 +83,13 @@ impl Search<'_> {
             .collect();
         occurrences.sort_by(|a, b| (a.span, &a.path).cmp(&(b.span, &b.path)));
         occurrences.dedup_by(|a, b| (a.span, &a.path) == (b.span, &b.path));
+        let doubled = doubled(tree);
+        for occurrence in &mut occurrences {
+            if occurrence.span.is_some_and(|span| is_within(&doubled, span)) {
+                let reason = "its key, or one above it, stands twice in its map; readers disagree on which counts";
+                occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
+            }
+        }
         let masked_key = template.is_some()
             && tree.ids().any(|id| match &tree.node(id).kind {
                 Kind::Mapping(pairs) => pairs.iter().any(|(key, _)| !tree.is_alias(*key) && page.is_masked(*key)),
@@ -173,6 +181,37 @@ fn reads_as_template(tree: &Tree<'_>, bytes: &[u8]) -> bool {
 fn quoted(tree: &Tree<'_>) -> Vec<Span> {
     let is_text = |kind: &Kind<'_>| matches!(kind, Kind::Scalar(scalar) if scalar.style != Style::Plain);
     tree.ids().map(|id| tree.node(id)).filter(|node| is_text(&node.kind)).map(|node| node.span).collect()
+}
+
+/// The spans of values whose key stands twice in its map, in order and none inside another.
+fn doubled(tree: &Tree<'_>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for id in tree.ids() {
+        let Kind::Mapping(pairs) = &tree.node(id).kind else { continue };
+        let mut counts: HashMap<&str, usize> = HashMap::with_capacity(pairs.len());
+        let key = |node| tree.scalar(node).map(|scalar| scalar.value.as_ref());
+        for name in pairs.iter().filter_map(|(node, _)| key(*node)) {
+            *counts.entry(name).or_default() += 1;
+        }
+        if counts.len() < pairs.len() {
+            let twice = pairs.iter().filter(|(node, _)| key(*node).is_some_and(|name| counts[name] > 1));
+            spans.extend(twice.map(|(_, value)| tree.node(*value).span));
+        }
+    }
+    spans.sort_by_key(|span| (span.start, Reverse(span.end)));
+    let mut end = 0;
+    spans.retain(|span| {
+        let outermost = span.end > end;
+        end = end.max(span.end);
+        outermost
+    });
+    spans
+}
+
+/// Whether `span` lies in one of `spans`, which are in order.
+fn is_within(spans: &[Span], span: Span) -> bool {
+    let at = spans.partition_point(|outer| outer.end < span.end);
+    spans.get(at).is_some_and(|outer| outer.start <= span.start)
 }
 
 /// Whether bytes that could not be read could name an image: they hold a key of a place, or what could hide one.
