@@ -603,3 +603,21 @@ fn bombs_end() {
     hidden(&[("a.yaml", &format!("image:\n{}", "? ".repeat(20_000)))]);
     hidden(&[("a.json", &format!("{{\"image\":{}", "{\"a\":".repeat(100_000)))]);
 }
+
+#[test]
+fn a_definition_that_is_a_list_or_a_part_of_a_pod() {
+    // kubectl applies the items of any object that has some
+    denied(&[(
+        "a.yaml",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nitems: [{apiVersion: v1, kind: Pod, spec: {containers: [{image: evil.example/x}]}}]\n",
+    )]);
+    // fields that a Pod does not have
+    denied(&[(
+        "a.yaml",
+        "apiVersion: v1\nkind: Pod\nspec: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, containers: [{image: evil.example/x}]}\n",
+    )]);
+    denied(&[(
+        "a.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: {containers: [{image: evil.example/x}]}}}\n",
+    )]);
+}
