@@ -621,3 +621,50 @@ fn a_definition_that_is_a_list_or_a_part_of_a_pod() {
         "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: {containers: [{image: evil.example/x}]}}}\n",
     )]);
 }
+
+#[test]
+fn inside_what_looks_like_an_action() {
+    // valid YAML as it stands, for those who render nothing
+    denied(&[("a.yaml", &format!("a: x{{{{\n{}# }}}}\n", pod("image: evil.example/x")))]);
+    denied(&[("a.yaml", &format!("a: x{{{{ \"\n{}b: x\" }}}}\n", pod("image: evil.example/x")))]);
+    denied(&[("a.yaml", &format!("# {{{{/*\n{}# */}}}}\n", pod("image: evil.example/x")))]);
+    denied(&[(
+        "a.yaml",
+        "spec:\n  containers: [{args: [\"{{\"], image: evil.example/x, command: [\"}}\"]}]\n  x: a{{ b }}\n",
+    )]);
+    // no YAML to a strict reader, and to kubectl's some
+    hidden(&[("a.yaml", &format!("# {{{{\na: \"x\ny\"\n{}# }}}}\n", pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &format!("# {{{{\na: \"x\ny\"\n{}# }}}}\n", pod("\"im\\x61ge\": evil.example/x")))]);
+}
+
+#[test]
+fn an_action_in_a_comment() {
+    hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . | nindent 0 }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod # {{ \"\\nspec: {containers: [{image: evil.example/x}]}\" }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\n# {{ `\nspec: {}` }}\n")]);
+}
+
+#[test]
+fn a_document_that_ends_at_another_line_end() {
+    // of several documents kubectl takes the first, by lines of YAML 1.1
+    let evil = "kind: Pod\u{85}spec: {containers: [{image: evil.example/x}]}\u{85}";
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}---\u{85}b: 1\na: 1\n"))]);
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}---\u{85}[\na: 1\n"))]);
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}x: \"\u{85}y\"\u{85}#\na: 1\n"))]);
+}
+
+#[test]
+fn a_marker_that_is_one_to_kubectl_alone() {
+    for mark in ["\u{a0}", "\u{b}", "\u{2003}", "\u{3000}", "#", "# c", "x"] {
+        let text = format!("!!null |\n---{mark}\n{}", pod("image: evil.example/x"));
+        hidden(&[("a.yaml", &text)]);
+        hidden(&[("a.yaml", &format!("x{{{{ y }}}}: 1\n---\n{text}"))]);
+    }
+}
+
+#[test]
+fn a_key_in_base64_where_only_a_lenient_reader_reads_on() {
+    let keys = "spec: {!!bin%61ry Y29udGFpbmVycw==: [{!!bin%61ry aW1hZ2U=: evil.example/x}]}\n";
+    hidden(&[("a.yaml", &format!("kind: Pod\na: \"x\ny\"\n{keys}"))]);
+}
