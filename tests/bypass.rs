@@ -668,3 +668,14 @@ fn a_key_in_base64_where_only_a_lenient_reader_reads_on() {
     let keys = "spec: {!!bin%61ry Y29udGFpbmVycw==: [{!!bin%61ry aW1hZ2U=: evil.example/x}]}\n";
     hidden(&[("a.yaml", &format!("kind: Pod\na: \"x\ny\"\n{keys}"))]);
 }
+
+#[test]
+fn a_name_too_long_for_a_digest_behind_it() {
+    let host = ["a".repeat(60).as_str(); 16].join(".");
+    let repository = repository(&[("a.yaml", &pod(&format!("image: {host}.io/x:1")))]);
+    for arguments in [&["check"][..], &["pin"], &["pin", "--diff"]] {
+        assert_eq!(repository.run(arguments).code, 3, "{arguments:?}");
+    }
+    let answer = repository.run(&["pin", "--no-policy"]);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+}
