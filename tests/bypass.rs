@@ -679,3 +679,21 @@ fn a_name_too_long_for_a_digest_behind_it() {
     let answer = repository.run(&["pin", "--no-policy"]);
     assert_eq!(answer.code, 0, "{}", answer.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_name_that_reads_as_a_folder_elsewhere() {
+    let policy = LIBRARY_ONLY.replace("match: [\"**\"]", "match: [\"**\"]\n      where: {paths: [\"*.yaml\"]}")
+        + "    - name: playground\n      match: [\"**\"]\n      where: {paths: [\"play/**\"]}\n      rules: {mutable-tag: {deny: [none]}}\n";
+    let evil = pod("image: evil.example/x");
+    let repository = Repository::with(&policy, &[EVIL], &[("play/a.yaml", &evil)]);
+    assert_eq!(repository.check().code, 0);
+    repository.write("play\\a.yaml", &evil);
+    fails_closed_by_any(&repository);
+}
+
+/// As [`fails_closed`], where the same name is allowed elsewhere.
+fn fails_closed_by_any(repository: &Repository) {
+    let answer = repository.check();
+    assert!(matches!(answer.code, 1 | 3), "exit {}:\n{}\n{}", answer.code, answer.stdout, answer.stderr);
+}
