@@ -643,6 +643,7 @@ fn an_action_in_a_comment() {
     hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . }}\n")]);
     hidden(&[("a.yaml", "kind: Pod # {{ \"\\nspec: {containers: [{image: evil.example/x}]}\" }}\n")]);
     hidden(&[("a.yaml", "kind: Pod\n# {{ `\nspec: {}` }}\n")]);
+    hidden(&[("a.yaml", &format!("x: {{{{ y }}}}\n# \u{85}{}", pod("image: evil.example/x").replace('\n', "\u{85}")))]);
 }
 
 #[test]
@@ -696,4 +697,26 @@ fn a_file_name_that_reads_as_a_folder_elsewhere() {
 fn fails_closed_by_any(repository: &Repository) {
     let answer = repository.check();
     assert!(matches!(answer.code, 1 | 3), "exit {}:\n{}\n{}", answer.code, answer.stdout, answer.stderr);
+}
+
+#[test]
+fn an_anchor_that_is_not_only_an_image_is_not_pinned() {
+    let names = ["docker.io/library/good:latest"];
+    for text in [
+        "kind: Pod\nspec: {containers: [{name: &n good, image: *n}]}\n",
+        "kind: Pod\nspec: {containers: [{image: &n good, name: *n}]}\n",
+        "kind: Pod\nspec: {containers: [{image: &n good, name: *n}, {image: *n}]}\n",
+    ] {
+        let repository = Repository::with(LIBRARY_ONLY, &names, &[("a.yaml", text)]);
+        let answer = repository.run(&["pin"]);
+        assert_eq!((answer.code, repository.read("a.yaml").as_str()), (0, text), "{}{}", answer.stdout, answer.stderr);
+    }
+    for text in [
+        "kind: Pod\nspec: {containers: [{image: &n good}, {image: *n}]}\n",
+        "x-image: &n good\nkind: Pod\nspec: {containers: [{image: *n}]}\n",
+    ] {
+        let repository = Repository::with(LIBRARY_ONLY, &names, &[("a.yaml", text)]);
+        assert_eq!(repository.run(&["pin"]).code, 0);
+        assert!(repository.read("a.yaml").contains("&n good:latest@sha256:"), "{text}");
+    }
 }
