@@ -720,3 +720,52 @@ fn an_anchor_that_is_not_only_an_image_is_not_pinned() {
         assert!(repository.read("a.yaml").contains("&n good:latest@sha256:"), "{text}");
     }
 }
+
+#[test]
+fn a_config_changed_in_the_same_commit() {
+    let repository = Repository::new();
+    let mut layout = Layout::new(&repository.path("registry"));
+    layout.add(GOOD);
+    layout.add(EVIL);
+    layout.finish();
+    let config = |ignore: &str| {
+        format!(
+            "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{ignore: [{ignore}], registries: [{{prefix: '*', layout: registry}}]}}\n"
+        )
+    };
+    repository.write("plimsoll.yaml", LIBRARY_ONLY);
+    repository.write("gate.yaml", config("none.yaml"));
+    repository.write("b.yaml", pod("image: good:1"));
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "."]);
+    repository.git(&["commit", "-qm", "x"]);
+    repository.write("a.yaml", pod("image: evil.example/x"));
+    repository.write("gate.yaml", config("a.yaml"));
+    let run = |config: &str| repository.run(&["check", "--policy-from", "HEAD", "--config", config]).code;
+    assert_eq!(repository.run(&["check", "--config", "gate.yaml"]).code, 0);
+    assert_eq!(run("gate.yaml"), 1);
+    // a file that the commit does not have is no config
+    repository.write("other.yaml", config("a.yaml"));
+    assert_eq!(run("other.yaml"), 2);
+    assert_eq!(run("registry/../gate.yaml"), 2);
+    // what lies outside the work tree is the machine's own
+    let machine = Repository::new();
+    machine.write("gate.yaml", "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {ignore: [x]}\n");
+    assert_ne!(run(machine.path("gate.yaml").to_str().expect("text")), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_shown_alike_are_files_of_their_own() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let repository = Repository::with(LIBRARY_ONLY, &[GOOD], &[]);
+    let names =
+        [&b"a\xfe.yaml"[..], b"a\xff.yaml"].map(|name| repository.root().join(std::ffi::OsStr::from_bytes(name)));
+    for name in &names {
+        std::fs::write(name, pod("image: good:1")).expect("written");
+    }
+    assert_eq!(repository.run(&["pin"]).code, 0);
+    for name in &names {
+        assert!(std::fs::read_to_string(name).expect("read").contains("@sha256:"), "{name:?}");
+    }
+}
