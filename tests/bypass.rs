@@ -769,3 +769,19 @@ fn names_that_are_shown_alike_are_files_of_their_own() {
         assert!(std::fs::read_to_string(name).expect("read").contains("@sha256:"), "{name:?}");
     }
 }
+
+#[test]
+fn a_small_file_that_costs_much_ends() {
+    let keys = (0..60_000).map(|key| format!("k{key}: 1")).collect::<Vec<_>>().join(",");
+    hidden(&[("a.yaml", &format!("b: &b {{{keys}}}\nspec:\n  containers: [{}]\n", "*b,".repeat(90_000)))]);
+    // one line, and each image of it in the report for people
+    let images = (0..5_000).map(|tag| format!("{{\"image\":\"evil.example/x:{tag}\"}}")).collect::<Vec<_>>();
+    let line = images.join(",");
+    let text = format!("{{\"pad\":\"{}\",\"containers\":[{line}]}}", "é".repeat(1 << 20));
+    let repository = repository(&[("a.json", &text)]);
+    let began = std::time::Instant::now();
+    let answer = repository.run(&["check"]);
+    assert_eq!(answer.code, 1);
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert!(answer.stdout.contains("evil.example/x:4999"));
+}
