@@ -785,3 +785,13 @@ fn a_small_file_that_costs_much_ends() {
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
     assert!(answer.stdout.contains("evil.example/x:4999"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_name_with_a_line_end_writes_no_line_of_a_diff() {
+    let name = "a\n+++ b\\other.yaml";
+    let repository = Repository::with(LIBRARY_ONLY, &[GOOD], &[(name, &pod("image: good:1"))]);
+    let answer = repository.run(&["pin", "--diff"]);
+    assert_eq!(answer.stdout.lines().filter(|line| line.starts_with("+++")).count(), 1, "{}", answer.stdout);
+    assert!(answer.stdout.starts_with("--- \"a/a\\012+++ b\\\\other.yaml\"\n"), "{}", answer.stdout);
+}
