@@ -421,8 +421,15 @@ fn target(
             let platform = platform.ok_or_else(|| "the platform that was pinned is not known".to_owned())?;
             child_for(new, &[platform])?.ok_or_else(|| "the platform that was pinned is gone".to_owned())
         }
-        // The old image is gone or was an index as well: the tag's digest is what moves in.
-        _ => Ok(named.clone()),
+        // The old image was an index as well: the tag's digest is what moves in.
+        Some(Ok(_)) => Ok(named.clone()),
+        Some(Err(error)) => Err(format!("what {old} was can't be read: {error}")),
+        None => match more.named(&with_digest(question, old)) {
+            // It is gone, and nobody can say what it was.
+            Some(Err(RegistryError::NotFound { .. })) => Ok(named.clone()),
+            Some(Err(error)) => Err(format!("what {old} was can't be read: {error}")),
+            _ => Err(format!("what {old} was was not read")),
+        },
     }
 }
 

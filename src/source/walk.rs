@@ -226,7 +226,10 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
         };
         let Some(format) = table::claiming(&shown) else { continue };
         // gone since git listed it, or a folder now (a link to one is not followed)
-        if path.symlink_metadata().is_err() || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
+        let gone = path
+            .symlink_metadata()
+            .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory));
+        if gone || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         if request.ignore.iter().any(|ignored| ignored.holds(&path)) {
