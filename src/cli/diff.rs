@@ -8,7 +8,7 @@ pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let diff = TextDiff::from_lines(old.as_ref(), new.as_ref());
     let path = path.trim_start_matches('/');
-    let mut text = format!("--- a/{path}\n+++ b/{path}\n");
+    let mut text = format!("--- {}\n+++ {}\n", quoted(&format!("a/{path}")), quoted(&format!("b/{path}")));
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         let _ = writeln!(text, "{}", hunk.header());
         for change in hunk.iter_changes() {
@@ -25,6 +25,26 @@ pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
         }
     }
     text
+}
+
+/// As git quotes a name, so that a line end in one writes no line of the diff.
+fn quoted(path: &str) -> String {
+    if !path.contains(|letter: char| letter.is_control() || matches!(letter, '"' | '\\')) {
+        return path.to_owned();
+    }
+    let mut text = String::from("\"");
+    for letter in path.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                letter.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| {
+                    let _ = write!(text, "\\{byte:03o}");
+                });
+            }
+            _ => text.push(letter),
+        }
+    }
+    text + "\""
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{Failure, governing, print};
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     let none = PolicyArgs { policy: None, policy_from: None, now: None };
     let governing = governing::find(&none, Timestamp::now())?;
-    let named = governing::config(arguments.paths.config.as_deref())?;
+    let named = governing::config(arguments.paths.config.as_deref(), None)?;
     let gathered = sources::gather(&arguments.paths, named.as_ref(), governing.as_ref())?;
     let files: Vec<Listed> =
         gathered.files.into_iter().map(|file| Listed { path: file.path, found: file.found }).collect();

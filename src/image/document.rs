@@ -1,7 +1,7 @@
 //! One manifest or index, parsed by its media type from bytes that were hashed.
 //! Keys that another reader would take differently (doubled, or alike but for case) are refused.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use oci_distribution::manifest::{
@@ -37,13 +37,14 @@ pub struct ImageManifest {
 }
 
 impl ImageManifest {
-    /// Compressed bytes of its layers, each distinct layer once; `None` where the sum does not fit.
+    /// Compressed bytes of its layers, each distinct layer once; `None` where the sum does not fit, or where one layer
+    /// is given two sizes.
     pub fn layers_size(&self) -> Option<u64> {
-        let mut seen = HashSet::new();
-        self.layers
-            .iter()
-            .filter(|layer| seen.insert(&layer.digest))
-            .try_fold(0_u64, |sum, layer| sum.checked_add(layer.size))
+        let mut seen = HashMap::new();
+        self.layers.iter().try_fold(0_u64, |sum, layer| match seen.insert(&layer.digest, layer.size) {
+            None => sum.checked_add(layer.size),
+            Some(size) => (size == layer.size).then_some(sum),
+        })
     }
 }
 
@@ -317,6 +318,8 @@ mod tests {
             Content::Index(_) => panic!("not an image"),
         };
         assert_eq!(size(&twice), Some(5));
+        let two_sizes = descriptor("").replace("\"size\":5", "\"size\":500");
+        assert_eq!(size(&image(&format!("{},{two_sizes}", descriptor("")), "")), None);
         assert_eq!(size(&wrapping), None);
     }
 
