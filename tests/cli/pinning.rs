@@ -70,6 +70,26 @@ fn diff_writes_nothing_and_git_applies_it() {
     assert_eq!(read(), before);
 }
 
+/// A name can't write lines of the diff.
+#[cfg(unix)]
+#[test]
+fn odd_file_names_are_quoted_in_a_diff() {
+    let repository = good();
+    let files = ["a\tb.yaml", "c\"d.yaml", "e\\f.yaml", "x\n+++ b/plimsoll.yaml"];
+    for name in files {
+        repository.write(name, pod("image: good:1"));
+    }
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "-A"]);
+    let answer = repository.run(&["pin", "--diff"]);
+    assert_eq!(answer.stdout.lines().filter(|line| line.starts_with("+++ ")).count(), 5, "{}", answer.stdout);
+    repository.write("p.diff", &answer.stdout);
+    repository.git(&["apply", "p.diff"]);
+    for name in files {
+        assert!(repository.read(name).contains("good:1@sha256:"), "{name:?}");
+    }
+}
+
 #[test]
 fn update_moves_a_stale_pin_and_nothing_else_does() {
     let repository = good();
