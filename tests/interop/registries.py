@@ -437,8 +437,40 @@ def passwords(suite, registry):
         scene = Scene(suite, settings, login, rules=LENIENT)
         scene.manifest(texts)
         undecided(scene, f"{registry.name}: {case}")
+    logins(suite, registry, settings, texts)
+    password_of_a_mirror(suite, registry)
     for kind in ("credHelpers", "credsStore"):
         helpers(suite, registry, settings, texts, kind)
+
+
+def logins(suite, registry, settings, texts):
+    """What other clients write when one logs in with them."""
+    scene = Scene(suite, settings, rules=LENIENT)
+    file = Path(scene.environment["DOCKER_CONFIG"]) / "config.json"
+    commands = {"skopeo login": ["skopeo", "login", "--tls-verify=false", f"--authfile={file}"]}
+    if suite.client.crane:
+        commands["crane auth login"] = [suite.client.crane, "auth", "login"]
+    scene.manifest(texts)
+    for client, command in commands.items():
+        file.unlink(missing_ok=True)
+        subprocess.run([*command, "-u", servers.USER, "--password-stdin", registry.host], check=True, capture_output=True,
+                       input=servers.PASSWORD.encode(), env={**os.environ, "DOCKER_CONFIG": str(file.parent)})
+        suite.checks.that(registry.host in file.read_text(), f"{client} writes its config")
+        scene.expect(0, f"after {client}: check", "check")
+
+
+def password_of_a_mirror(suite, registry):
+    """A mirror gets its own password, and never the one of the registry that it stands for."""
+    mirror = [{"prefix": "docker.io", "mirrors": [f"http://{registry.host}"], "only-mirrors": True}]
+    scene = Scene(suite, mirror, servers.auths(registry.host), rules=LENIENT)
+    scene.manifest(["nginx:1.25"])
+    scene.expect(0, "a mirror with a password: pin", "pin")
+    suite.checks.equal(scene.images(), [f"nginx:1.25@{suite.images['library/nginx:1.25']['digest']}"],
+                       "a mirror with a password: pinned")
+    for key in ("https://index.docker.io/v1/", "docker.io"):
+        scene = Scene(suite, mirror, servers.auths(key), rules=LENIENT)
+        scene.manifest(["nginx:1.25"])
+        undecided(scene, f"a mirror does not get the password of {key}")
 
 
 def helpers(suite, registry, settings, texts, kind):
