@@ -577,11 +577,29 @@ def tls(suite, registry, stranger):
         undecided(scene, f"TLS: {case}")
 
 
+def proxies(suite, registry, proxy):
+    """The proxy variables: used, left out by no_proxy, wrong."""
+    ca, host = [{"prefix": registry.host, "ca": str(registry.authority.certificate)}], registry.host
+    cases = {"https_proxy": ({"https_proxy": proxy.url()}, 0, True),
+             "HTTPS_PROXY": ({"HTTPS_PROXY": proxy.url()}, 0, True),
+             "no_proxy": ({"https_proxy": proxy.url(), "no_proxy": "localhost"}, 0, False),
+             "http_proxy alone": ({"http_proxy": proxy.url()}, 0, False),
+             "a wrong password for the proxy": ({"https_proxy": proxy.url(servers.WRONG)}, 3, True),
+             "a proxy that is not there": ({"https_proxy": f"http://127.0.0.1:{servers.free_port()}"}, 3, False)}
+    for case, (variables, code, used) in cases.items():
+        scene = Scene(suite, ca, rules=LENIENT, **variables)
+        scene.manifest([f"{host}/{name}" for name in FEW])
+        before = len(proxy.asked)
+        scene.expect(code, f"proxies: {case}", "check")
+        suite.checks.equal({place for place, _ in proxy.asked[before:]}, {host} if used else set(),
+                           f"proxies: {case}: what the proxy saw")
+
+
 # ---------------------------------------------------------------- all of it
 
 def secrets(suite, server):
     """No password and no token stands in anything that plimsoll printed or kept."""
-    words = {servers.PASSWORD, servers.WRONG, servers.REFRESH, *server.issued}
+    words = {servers.PASSWORD, servers.WRONG, servers.REFRESH, servers.Proxy.PASSWORD, *server.issued}
     for password in (servers.PASSWORD, servers.WRONG, ""):
         words.add(base64.b64encode(f"{servers.USER}:{password}".encode()).decode())
     said = "\n".join(suite.plimsoll.transcript)
@@ -604,8 +622,9 @@ def main():
             stack.callback(registry.stop)
             return registry
 
-        server = servers.TokenServer(folder / "tokens")
+        server, proxy = servers.TokenServer(folder / "tokens"), servers.Proxy()
         stack.callback(server.stop)
+        stack.callback(proxy.stop)
         authority, stranger = (servers.Authority(folder / name, name) for name in ("authority", "stranger"))
         registries = {
             "plain": start("plain"),
@@ -622,6 +641,7 @@ def main():
         plain(suite, registries["plain"])
         passwords(suite, registries["basic"])
         tls(suite, registries["tls"], stranger)
+        proxies(suite, registries["tls"], proxy)
         tokens(suite, registries["bearer"], server)
         foreign_realm(suite, registries["foreign"], server)
         secrets(suite, server)
