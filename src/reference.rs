@@ -13,6 +13,8 @@ pub const HUB: &str = "docker.io";
 /// The tag that a name without tag and digest means.
 pub const LATEST: &str = "latest";
 
+/// The longest name in DNS with a port: any longer text is no host, and a digest fits behind every reference.
+const MAX_HOST: usize = 253 + ":65535".len();
 const MAX_PATH: usize = 255;
 const MAX_TAG: usize = 128;
 
@@ -202,6 +204,9 @@ pub(crate) fn canonical_host(host: &str) -> String {
 
 /// `domain-name / "[" IPv6 "]"`, with an optional port.
 pub(crate) fn is_host(host: &str) -> bool {
+    if host.len() > MAX_HOST {
+        return false;
+    }
     let (name, port) = match host.rfind(':') {
         Some(at) if !host.ends_with(']') => (&host[..at], Some(&host[at + 1..])),
         _ => (host, None),

@@ -603,3 +603,97 @@ fn bombs_end() {
     hidden(&[("a.yaml", &format!("image:\n{}", "? ".repeat(20_000)))]);
     hidden(&[("a.json", &format!("{{\"image\":{}", "{\"a\":".repeat(100_000)))]);
 }
+
+#[test]
+fn a_definition_that_is_a_list_or_a_part_of_a_pod() {
+    // kubectl applies the items of any object that has some
+    denied(&[(
+        "a.yaml",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nitems: [{apiVersion: v1, kind: Pod, spec: {containers: [{image: evil.example/x}]}}]\n",
+    )]);
+    // fields that a Pod does not have
+    denied(&[(
+        "a.yaml",
+        "apiVersion: v1\nkind: Pod\nspec: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, containers: [{image: evil.example/x}]}\n",
+    )]);
+    denied(&[(
+        "a.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: {containers: [{image: evil.example/x}]}}}\n",
+    )]);
+}
+
+#[test]
+fn inside_what_looks_like_an_action() {
+    // valid YAML as it stands, for those who render nothing
+    denied(&[("a.yaml", &format!("a: x{{{{\n{}# }}}}\n", pod("image: evil.example/x")))]);
+    denied(&[("a.yaml", &format!("a: x{{{{ \"\n{}b: x\" }}}}\n", pod("image: evil.example/x")))]);
+    denied(&[("a.yaml", &format!("# {{{{/*\n{}# */}}}}\n", pod("image: evil.example/x")))]);
+    denied(&[(
+        "a.yaml",
+        "spec:\n  containers: [{args: [\"{{\"], image: evil.example/x, command: [\"}}\"]}]\n  x: a{{ b }}\n",
+    )]);
+    // no YAML to a strict reader, and to kubectl's some
+    hidden(&[("a.yaml", &format!("# {{{{\na: \"x\ny\"\n{}# }}}}\n", pod("image: evil.example/x")))]);
+    hidden(&[("a.yaml", &format!("# {{{{\na: \"x\ny\"\n{}# }}}}\n", pod("\"im\\x61ge\": evil.example/x")))]);
+}
+
+#[test]
+fn an_action_in_a_comment() {
+    hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . | nindent 0 }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod # {{ \"\\nspec: {containers: [{image: evil.example/x}]}\" }}\n")]);
+    hidden(&[("a.yaml", "kind: Pod\n# {{ `\nspec: {}` }}\n")]);
+}
+
+#[test]
+fn a_document_that_ends_at_another_line_end() {
+    // of several documents kubectl takes the first, by lines of YAML 1.1
+    let evil = "kind: Pod\u{85}spec: {containers: [{image: evil.example/x}]}\u{85}";
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}---\u{85}b: 1\na: 1\n"))]);
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}---\u{85}[\na: 1\n"))]);
+    hidden(&[("a.yaml", &format!("# c\u{85}{evil}x: \"\u{85}y\"\u{85}#\na: 1\n"))]);
+}
+
+#[test]
+fn a_marker_that_is_one_to_kubectl_alone() {
+    for mark in ["\u{a0}", "\u{b}", "\u{2003}", "\u{3000}", "#", "# c", "x"] {
+        let text = format!("!!null |\n---{mark}\n{}", pod("image: evil.example/x"));
+        hidden(&[("a.yaml", &text)]);
+        hidden(&[("a.yaml", &format!("x{{{{ y }}}}: 1\n---\n{text}"))]);
+    }
+}
+
+#[test]
+fn a_key_in_base64_where_only_a_lenient_reader_reads_on() {
+    let keys = "spec: {!!bin%61ry Y29udGFpbmVycw==: [{!!bin%61ry aW1hZ2U=: evil.example/x}]}\n";
+    hidden(&[("a.yaml", &format!("kind: Pod\na: \"x\ny\"\n{keys}"))]);
+}
+
+#[test]
+fn a_name_too_long_for_a_digest_behind_it() {
+    let host = ["a".repeat(60).as_str(); 16].join(".");
+    let repository = repository(&[("a.yaml", &pod(&format!("image: {host}.io/x:1")))]);
+    for arguments in [&["check"][..], &["pin"], &["pin", "--diff"]] {
+        assert_eq!(repository.run(arguments).code, 3, "{arguments:?}");
+    }
+    let answer = repository.run(&["pin", "--no-policy"]);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_name_that_reads_as_a_folder_elsewhere() {
+    let policy = LIBRARY_ONLY.replace("match: [\"**\"]", "match: [\"**\"]\n      where: {paths: [\"*.yaml\"]}")
+        + "    - name: playground\n      match: [\"**\"]\n      where: {paths: [\"play/**\"]}\n      rules: {mutable-tag: {deny: [none]}}\n";
+    let evil = pod("image: evil.example/x");
+    let repository = Repository::with(&policy, &[EVIL], &[("play/a.yaml", &evil)]);
+    assert_eq!(repository.check().code, 0);
+    repository.write("play\\a.yaml", &evil);
+    fails_closed_by_any(&repository);
+}
+
+/// As [`fails_closed`], where the same name is allowed elsewhere.
+fn fails_closed_by_any(repository: &Repository) {
+    let answer = repository.check();
+    assert!(matches!(answer.code, 1 | 3), "exit {}:\n{}\n{}", answer.code, answer.stdout, answer.stderr);
+}

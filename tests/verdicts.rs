@@ -62,6 +62,7 @@ fn run_with<'a>(judge: Judge<'a>, memory: &Memory, texts: &[&str], change: impl 
         mode: Mode::Check,
         platforms: &[],
         resolve: true,
+        jobs: 4,
         now: now(),
     };
     change(&mut request);

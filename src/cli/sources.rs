@@ -187,9 +187,8 @@ fn read(file: &File, folder: Option<&Path>) -> Read {
         (Some(parent), Some(name)) => parent.join(name),
         _ => real.clone(),
     };
-    let policy_path = folder
-        .and_then(|folder| place.strip_prefix(folder).ok())
-        .map_or_else(|| source.path.clone(), |path| path.to_string_lossy().replace('\\', "/"));
+    let policy_path =
+        folder.and_then(|folder| place.strip_prefix(folder).ok()).map_or_else(|| source.path.clone(), walk::show);
     let scanned = gate::scan(source.path, policy_path, source.bytes, file.format);
     if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
         return Read::Nothing;

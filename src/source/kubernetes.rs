@@ -1,11 +1,12 @@
 //! Kubernetes objects in YAML and JSON, rendered or as templates of Helm, and everything else that is pod-shaped.
 //! It searches no embedded text (a manifest inside a `ConfigMap`) and no `CustomResourceDefinition`.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::source::page::Page;
-use crate::source::{Format, Found, Occurrence, Role, Unread, custom_resource, pod, template};
+use crate::source::{Format, Found, Occurrence, Role, Subject, Unread, custom_resource, pod, template};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{self, Broken, Document, Kind, Style, Tree};
 
@@ -49,14 +50,22 @@ impl Search<'_> {
     fn document(&mut self, document: &Document<'_>) {
         let bytes = document.span.of(self.bytes).unwrap_or_default();
         let text = str::from_utf8(bytes).unwrap_or_default();
+        self.other_marker(document, bytes);
         match &document.tree {
-            Ok(tree) if reads_as_template(tree, self.bytes) => match template::mask(text) {
+            Ok(tree) if reads_as_template(tree, text, document.span.start) => match template::mask(text) {
                 Some(masked) => self.template(document, &masked, Ok(tree)),
                 None => self.plain(document, tree, text),
             },
             Ok(tree) => self.plain(document, tree, text),
             Err(broken) => match template::mask(text) {
-                Some(masked) => self.template(document, &masked, Err(broken)),
+                Some(masked) => {
+                    // a more lenient reader may see what was taken for an action
+                    if let Some(action) = masked.masks.iter().find(|action| could_be_content(action.of(bytes))) {
+                        let reason = format!("{}, and an action of a template that may hold a key", broken.reason);
+                        self.unread(document.span.start + action.start, reason, true);
+                    }
+                    self.template(document, &masked, Err(broken));
+                }
                 None => self.unread(broken.offset, broken.reason.clone(), could_hold_reference(bytes)),
             },
         }
@@ -106,13 +115,36 @@ impl Search<'_> {
         masked_key
     }
 
+    /// Adds the images of a document that parses as it stands and that its reading as a template does not show: whoever
+    /// renders nothing sees them. `known` is how many occurrences there were before the document.
+    fn within_actions(&mut self, document: usize, tree: &Tree<'_>, known: usize) {
+        let seen: BTreeSet<Option<Span>> = self.found.occurrences[known..].iter().map(|found| found.span).collect();
+        let page = Page::new(ID, Role::Run, document, self.bytes, &self.lines, tree);
+        let mut more: Vec<Occurrence> = pod::find(tree)
+            .hits
+            .iter()
+            .map(|hit| page.occurrence(hit))
+            .filter(|found| matches!(found.subject, Subject::Image(_)) && !seen.contains(&found.span))
+            .collect();
+        for found in &mut more {
+            found.uneditable = Some("it stands in an action of a template".to_owned());
+        }
+        self.found.occurrences.extend(more);
+        self.found.occurrences[known..].sort_by(|a, b| (a.span, &a.path).cmp(&(b.span, &b.path)));
+        self.found.occurrences.dedup_by(|a, b| (a.document, a.span, &a.path) == (b.document, b.span, &b.path));
+    }
+
     /// A document that does not parse, or only by accident, read without its actions.
     fn template(&mut self, document: &Document<'_>, masked: &template::Masked, read: Result<&Tree<'_>, &Broken>) {
         const RENDER: &str = "render it first, for example `helm template … | plimsoll check -`";
         let start = document.span.start;
         match yaml::parse_text(&masked.text, start) {
             Ok(tree) => {
+                let known = self.found.occurrences.len();
                 let masked_key = self.tree(document.index, &tree, Some((masked, start, read.is_ok())));
+                if let Ok(plain) = read {
+                    self.within_actions(document.index, plain, known);
+                }
                 let texts = read.map_or_else(|_| Vec::new(), quoted);
                 let inside = |action: &Span| {
                     let at = texts.partition_point(|text| text.end <= start + action.start);
@@ -139,18 +171,58 @@ impl Search<'_> {
         }
     }
 
+    /// kubectl splits a stream before it reads YAML, also at `---` and white space beyond ASCII or a comment at once
+    /// (apimachinery, `YAMLReader`), Helm at `---` and anything: what YAML takes for one text holds documents to them.
+    fn other_marker(&mut self, document: &Document<'_>, bytes: &[u8]) {
+        if let Some(at) = false_marker(bytes).filter(|_| could_hold_reference(bytes)) {
+            let reason = "a line with `---` in front that some readers take for the end of a document".to_owned();
+            self.unread(document.span.start + at, reason, true);
+        }
+    }
+
     /// Readers of YAML 1.1, Go's among them, end a line at U+0085, U+2028 and U+2029, readers of 1.2 do not: what one
     /// takes for a comment is content to the other. Where the two readings name different images, the document is unread.
     fn other_line_ends(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
         const ENDS: [(&str, &str); 3] = [("\u{85}", "\n\n"), ("\u{2028}", "\n\n\n"), ("\u{2029}", "\n\n\n")];
         let Some(first) = ENDS.iter().filter_map(|(end, _)| text.find(end)).min() else { return };
         let other = ENDS.iter().fold(text.to_owned(), |text, (end, line)| text.replace(end, line));
-        let Ok(other) = yaml::parse_text(&other, document.span.start) else { return };
-        if places(tree) != places(&other) {
+        // what does not parse so, kubectl may still read: its parser is more lenient, and takes the first of several
+        let differs = match yaml::parse_text(&other, document.span.start) {
+            Ok(other) => places(tree) != places(&other),
+            Err(_) => could_hold_reference(text.as_bytes()),
+        };
+        if differs {
             let reason = "a line end that readers of YAML 1.1 and 1.2 do not agree on: they see different images here";
             self.unread(document.span.start + first, reason.to_owned(), true);
         }
     }
+}
+
+/// Where a line begins with `---` that is no marker to YAML.
+fn false_marker(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        if line.strip_prefix(b"---").is_some_and(|rest| !matches!(rest, [] | [b' ' | b'\t' | b'\n' | b'\r', ..])) {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// Whether what was taken for an action could hold a key of a place, or what could hide one, for a reader that renders
+/// nothing. A colon in an action stands before `=` or in a text.
+fn could_be_content(action: Option<&[u8]>) -> bool {
+    const KEYS: [&str; 3] = ["image", "ontainers", "reference"];
+    const HIDING: [&str; 6] = ["\\x", "\\u", "\\U", "!!", "!<", "*"];
+    let text = action.map_or(Cow::Borrowed(""), String::from_utf8_lossy);
+    let is_key = |rest: &str| {
+        let rest = rest.trim_start_matches(|found: char| found.is_whitespace() || matches!(found, '"' | '\''));
+        rest.starts_with(':') && !rest.starts_with(":=")
+    };
+    let key = |name: &&str| text.match_indices(*name).any(|(at, _)| is_key(&text[at + name.len()..]));
+    let bare = text.replace("/*", "").replace("*/", "");
+    KEYS.iter().any(key) || HIDING.iter().any(|hiding| bare.contains(hiding))
 }
 
 /// What a reading of a document comes down to: the places and their texts.
@@ -161,19 +233,20 @@ fn places(tree: &Tree<'_>) -> BTreeSet<(String, String)> {
 
 /// A number or nothing where a container belongs hides no image.
 fn is_harmless(hit: &pod::Hit, occurrence: &Occurrence) -> bool {
-    matches!(hit.shape, pod::Shape::Wrong(_)) && matches!(occurrence.subject, crate::source::Subject::NotAnImage { .. })
+    matches!(hit.shape, pod::Shape::Wrong(_)) && matches!(occurrence.subject, Subject::NotAnImage { .. })
 }
 
 /// `{{ x }}` without quotes is a map in a map to YAML, and in a line below a text a part of it: such a document parses,
-/// and means something else once it is rendered. In quotes and in blocks an action is text.
-fn reads_as_template(tree: &Tree<'_>, bytes: &[u8]) -> bool {
-    tree.ids().any(|id| {
-        let node = tree.node(id);
-        match &node.kind {
-            Kind::Mapping(_) => bytes[node.span.start..].starts_with(b"{{"),
-            Kind::Scalar(scalar) => scalar.style == Style::Plain && scalar.value.contains("{{"),
-            Kind::Sequence(_) | Kind::Alias(_) => false,
-        }
+/// and means something else once it is rendered. In quotes and in blocks an action is text; in a comment it is not, for
+/// what it writes may go on behind the comment's line.
+fn reads_as_template(tree: &Tree<'_>, text: &str, base: usize) -> bool {
+    if !text.contains("{{") {
+        return false;
+    }
+    let texts = quoted(tree);
+    text.match_indices("{{").any(|(at, _)| {
+        let next = texts.partition_point(|span| span.end <= base + at);
+        texts.get(next).is_none_or(|span| span.start > base + at)
     })
 }
 
@@ -219,7 +292,7 @@ fn could_hold_reference(bytes: &[u8]) -> bool {
     // looking for every key costs more than it tells
     const LARGE: usize = 1 << 20;
     const KEYS: [&[u8]; 3] = [b"image", b"ontainers", b"reference"];
-    const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!binary", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
+    const HIDING: [&[u8]; 9] = [b"\\", b"\0", b"!!", b"!<", b"%TAG", b"{{", b"{%", b"<%", b"\xef\xbb\xbf"];
     let holds = |name: &&[u8]| bytes.windows(name.len()).any(|window| window == *name);
     bytes.len() > LARGE
         || str::from_utf8(bytes).is_err()
@@ -231,7 +304,6 @@ fn could_hold_reference(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Subject;
 
     /// One line for each occurrence and each unread document.
     fn show(text: &[u8]) -> Vec<String> {
@@ -262,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_found() {
-        let rows: [(&str, &[&str]); 34] = [
+        let rows: [(&str, &[&str]); 35] = [
             ("d: |\n \u{2028} x\ncontainers: [{image:\u{2029} a}]\n", &["unread 2:2 undecided"]),
             ("spec:\n  a: b\n    {{- toYaml .c | nindent 2 }}\n", &["unread 3:5 undecided"]),
             ("a: echo {{ b }}\nc: |\n  {{ d }}\n  e\n", &[]),
@@ -297,7 +369,8 @@ mod tests {
             ("containers:\n- image: {{ if .a }}{{ end }}\n", &["0 containers[0].image undecided  fixed"]),
             ("{{ if }}\na: [\n{{ end }}", &["unread 2:1 undecided"]),
             ("# \u{2028}containers: [{image: a}]\nb: 1\n", &["unread 1:3 undecided"]),
-            ("# \u{2028} x\ncontainers: [{image: a}]\n", &["0 containers[0].image image a"]),
+            ("# \u{2028} # x\ncontainers: [{image: a}]\n", &["0 containers[0].image image a"]),
+            ("# \u{2028} x\ncontainers: [{image: a}]\n", &["0 containers[0].image image a", "unread 1:3 undecided"]),
             (
                 "x: &x {image: a}\ncontainers: [{image: b, <<: *x}]\n",
                 &["0 containers[0].image image a", "0 containers[0].image image b"],

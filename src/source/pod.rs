@@ -79,9 +79,7 @@ impl<'t> Walk<'t, '_> {
             return Ok(());
         }
         let entries = self.entries(id)?;
-        if is_definition(self.tree, &entries) {
-            return Ok(());
-        }
+        let definition = self.path.is_object() && is_definition(self.tree, &entries);
         for place in custom_places(self.tree, &entries) {
             let steps: Vec<&str> = place.split('.').collect();
             self.select(id, &steps, depth, followed)?;
@@ -90,6 +88,9 @@ impl<'t> Walk<'t, '_> {
             self.note_tag(entry);
             if entry.key == "<<" && !entry.merged {
                 continue; // its entries stand among ours
+            }
+            if definition && entry.key == "spec" {
+                continue;
             }
             self.path.within(Step::Key(entry.key.clone()));
             if CONTAINERS.contains(&entry.key.as_ref()) {
@@ -276,7 +277,8 @@ fn custom_places(tree: &Tree<'_>, entries: &[Entry<'_>]) -> Vec<&'static str> {
     custom_resource::places(&groups, &texts(tree, entries, "kind"))
 }
 
-/// A `CustomResourceDefinition` describes fields and runs nothing; one with a second kind beside it is not believed.
+/// A `CustomResourceDefinition` describes fields in its `spec` and runs nothing; one with a second kind beside it is not
+/// believed. Whatever its kind, kubectl takes an object with `items` for a list and applies each of them.
 fn is_definition(tree: &Tree<'_>, entries: &[Entry<'_>]) -> bool {
     let all = |key: &str, holds: &dyn Fn(&str) -> bool| {
         let texts = texts(tree, entries, key);
@@ -308,6 +310,15 @@ impl<'t> Path<'t> {
 
     fn leave(&mut self) {
         self.0.pop();
+    }
+
+    /// Whether a whole object may stand here: at the top, or as an item of lists. Inside another object the fields
+    /// `kind` and `apiVersion` can be anybody's words, which a cluster may drop.
+    fn is_object(&self) -> bool {
+        self.0.iter().all(|step| match step {
+            Step::Key(key) => key == "items",
+            Step::Index(_) => true,
+        })
     }
 }
 
@@ -390,10 +401,13 @@ mod tests {
             ("containers: [{\"\\u0069mage\": x}]", &[("containers[0].image", "x")]),
             ("containers: [{? image : x}]", &[("containers[0].image", "x")]),
             ("? {a: b}\n: containers: [{image: x}]\n", &[("[\"?\"].containers[0].image", "x")]),
-            ("kind: CustomResourceDefinition\napiVersion: apiextensions.k8s.io/v1\ncontainers: [{image: x}]", &[]),
             (
-                "kind: CustomResourceDefinition\nkind: Pod\napiVersion: apiextensions.k8s.io/v1\ncontainers: [{image: x}]",
-                &[("containers[0].image", "x")],
+                "kind: CustomResourceDefinition\napiVersion: apiextensions.k8s.io/v1\nspec: {containers: [{image: x}]}",
+                &[],
+            ),
+            (
+                "kind: CustomResourceDefinition\nkind: Pod\napiVersion: apiextensions.k8s.io/v1\nspec: {containers: [{image: x}]}",
+                &[("spec.containers[0].image", "x")],
             ),
         ];
         for (text, expected) in rows {

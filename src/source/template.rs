@@ -57,7 +57,7 @@ pub(crate) fn mask(text: &str) -> Option<Masked> {
         if is_silent(body) {
             continue;
         }
-        if alone || writes_lines(body) {
+        if alone || writes_lines(body) || (writes_much(body) && in_comment(&bytes, action.start)) {
             emits.push(*action);
         }
         if !alone {
@@ -67,6 +67,14 @@ pub(crate) fn mask(text: &str) -> Option<Masked> {
     lines.empty(&mut bytes, &actions);
     let text = String::from_utf8(bytes).expect("whole actions were replaced by as many ASCII bytes");
     Some(Masked { text, masks: actions, emits })
+}
+
+/// Whether a comment may have begun before `offset` on its line; on a very long line that is believed.
+fn in_comment(bytes: &[u8], offset: usize) -> bool {
+    let before = &bytes[offset.saturating_sub(LINE)..offset];
+    let start = before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map(|at| at + 1);
+    let Some(line) = start.or((offset <= LINE).then_some(0)).map(|start| &before[start..]) else { return true };
+    line.first() == Some(&b'#') || line.windows(2).any(|pair| pair[0].is_ascii_whitespace() && pair[1] == b'#')
 }
 
 /// Keeps line ends, so that what follows stays where it stands.
@@ -178,6 +186,12 @@ fn is_silent(body: &str) -> bool {
         || body.starts_with("/*")
         || ["if", "else", "end", "range", "with", "define", "break", "continue"].contains(&word)
         || assigns()
+}
+
+/// What writes as much as its author likes, and texts with a line end in them: behind a comment that is content.
+fn writes_much(body: &str) -> bool {
+    body.contains(['\\', '\n', '\r'])
+        || body.split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "include" | "template" | "tpl"))
 }
 
 /// Functions that are there to write lines or whole collections.

@@ -203,7 +203,7 @@ pub fn discover(request: &Request<'_>) -> Result<Discovered, WalkError> {
 }
 
 /// A named path as it is shown: `/` between components, no `./` in front and no `/` behind.
-fn show(path: &Path) -> String {
+pub fn show(path: &Path) -> String {
     let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
     let shown = parts.collect::<PathBuf>().to_string_lossy().into_owned();
     if std::path::MAIN_SEPARATOR == '/' { shown } else { shown.replace(std::path::MAIN_SEPARATOR, "/") }
