@@ -437,8 +437,40 @@ def passwords(suite, registry):
         scene = Scene(suite, settings, login, rules=LENIENT)
         scene.manifest(texts)
         undecided(scene, f"{registry.name}: {case}")
+    logins(suite, registry, settings, texts)
+    password_of_a_mirror(suite, registry)
     for kind in ("credHelpers", "credsStore"):
         helpers(suite, registry, settings, texts, kind)
+
+
+def logins(suite, registry, settings, texts):
+    """What other clients write when one logs in with them."""
+    scene = Scene(suite, settings, rules=LENIENT)
+    file = Path(scene.environment["DOCKER_CONFIG"]) / "config.json"
+    commands = {"skopeo login": ["skopeo", "login", "--tls-verify=false", f"--authfile={file}"]}
+    if suite.client.crane:
+        commands["crane auth login"] = [suite.client.crane, "auth", "login"]
+    scene.manifest(texts)
+    for client, command in commands.items():
+        file.unlink(missing_ok=True)
+        subprocess.run([*command, "-u", servers.USER, "--password-stdin", registry.host], check=True, capture_output=True,
+                       input=servers.PASSWORD.encode(), env={**os.environ, "DOCKER_CONFIG": str(file.parent)})
+        suite.checks.that(registry.host in file.read_text(), f"{client} writes its config")
+        scene.expect(0, f"after {client}: check", "check")
+
+
+def password_of_a_mirror(suite, registry):
+    """A mirror gets its own password, and never the one of the registry that it stands for."""
+    mirror = [{"prefix": "docker.io", "mirrors": [f"http://{registry.host}"], "only-mirrors": True}]
+    scene = Scene(suite, mirror, servers.auths(registry.host), rules=LENIENT)
+    scene.manifest(["nginx:1.25"])
+    scene.expect(0, "a mirror with a password: pin", "pin")
+    suite.checks.equal(scene.images(), [f"nginx:1.25@{suite.images['library/nginx:1.25']['digest']}"],
+                       "a mirror with a password: pinned")
+    for key in ("https://index.docker.io/v1/", "docker.io"):
+        scene = Scene(suite, mirror, servers.auths(key), rules=LENIENT)
+        scene.manifest(["nginx:1.25"])
+        undecided(scene, f"a mirror does not get the password of {key}")
 
 
 def helpers(suite, registry, settings, texts, kind):
@@ -545,11 +577,29 @@ def tls(suite, registry, stranger):
         undecided(scene, f"TLS: {case}")
 
 
+def proxies(suite, registry, proxy):
+    """The proxy variables: used, left out by no_proxy, wrong."""
+    ca, host = [{"prefix": registry.host, "ca": str(registry.authority.certificate)}], registry.host
+    cases = {"https_proxy": ({"https_proxy": proxy.url()}, 0, True),
+             "HTTPS_PROXY": ({"HTTPS_PROXY": proxy.url()}, 0, True),
+             "no_proxy": ({"https_proxy": proxy.url(), "no_proxy": "localhost"}, 0, False),
+             "http_proxy alone": ({"http_proxy": proxy.url()}, 0, False),
+             "a wrong password for the proxy": ({"https_proxy": proxy.url(servers.WRONG)}, 3, True),
+             "a proxy that is not there": ({"https_proxy": f"http://127.0.0.1:{servers.free_port()}"}, 3, False)}
+    for case, (variables, code, used) in cases.items():
+        scene = Scene(suite, ca, rules=LENIENT, **variables)
+        scene.manifest([f"{host}/{name}" for name in FEW])
+        before = len(proxy.asked)
+        scene.expect(code, f"proxies: {case}", "check")
+        suite.checks.equal({place for place, _ in proxy.asked[before:]}, {host} if used else set(),
+                           f"proxies: {case}: what the proxy saw")
+
+
 # ---------------------------------------------------------------- all of it
 
 def secrets(suite, server):
     """No password and no token stands in anything that plimsoll printed or kept."""
-    words = {servers.PASSWORD, servers.WRONG, servers.REFRESH, *server.issued}
+    words = {servers.PASSWORD, servers.WRONG, servers.REFRESH, servers.Proxy.PASSWORD, *server.issued}
     for password in (servers.PASSWORD, servers.WRONG, ""):
         words.add(base64.b64encode(f"{servers.USER}:{password}".encode()).decode())
     said = "\n".join(suite.plimsoll.transcript)
@@ -572,8 +622,9 @@ def main():
             stack.callback(registry.stop)
             return registry
 
-        server = servers.TokenServer(folder / "tokens")
+        server, proxy = servers.TokenServer(folder / "tokens"), servers.Proxy()
         stack.callback(server.stop)
+        stack.callback(proxy.stop)
         authority, stranger = (servers.Authority(folder / name, name) for name in ("authority", "stranger"))
         registries = {
             "plain": start("plain"),
@@ -590,6 +641,7 @@ def main():
         plain(suite, registries["plain"])
         passwords(suite, registries["basic"])
         tls(suite, registries["tls"], stranger)
+        proxies(suite, registries["tls"], proxy)
         tokens(suite, registries["bearer"], server)
         foreign_realm(suite, registries["foreign"], server)
         secrets(suite, server)
