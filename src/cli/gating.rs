@@ -1,6 +1,6 @@
 //! `check` and `pin`: the same gate, then a report, then for `pin` the files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -80,7 +80,6 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         }
         return Ok(exit);
     }
-    let replacements = replacements(&outcome, &targets, &spliced);
     if arguments.diff {
         for (file, new) in &spliced {
             print::out(diff::unified(&outcome.files[*file].path, &outcome.files[*file].bytes, new).as_bytes())?;
@@ -89,17 +88,18 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     if !arguments.check {
-        replace(&replacements?).map_err(anyhow::Error::from)?;
+        print::writable(&arguments.output.reports)?;
+        replace(&replacements(&outcome, &targets, &spliced)?).map_err(anyhow::Error::from)?;
     }
     print::reports(&run, &outcome, &arguments.output, false)?;
-    if !arguments.output.quiet && arguments.output.format == ReportFormat::Text {
+    if !arguments.output.quiet && arguments.output.reports.format == ReportFormat::Text {
         print::err(&pinned_line(&outcome, arguments.check));
     }
     Ok(exit)
 }
 
 fn pinned_line(outcome: &Outcome, only_check: bool) -> String {
-    let files: std::collections::BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
+    let files: BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
     let left = outcome
         .references
         .iter()

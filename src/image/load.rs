@@ -38,7 +38,8 @@ pub async fn load(
     let content = Content::parse(manifest)?;
     let index = matches!(content, Content::Index(_));
     let top = Source { registry, repository, depth, children: AtomicUsize::new(0) };
-    let origin = Origin { digest: manifest.digest().clone(), media_type: manifest.media_type().to_owned(), claimed: None };
+    let origin =
+        Origin { digest: manifest.digest().clone(), media_type: manifest.media_type().to_owned(), claimed: None };
     top.gather(origin, content, 0, &mut platforms, &mut attestations).await?;
     if platforms.is_empty() {
         let reason = "the index names no image that could run".to_owned();
