@@ -190,7 +190,8 @@ const BY_HAND: [ByHand; 29] = [
     ("templates/mutatingwebhooks.yaml", &[], 1),
     ("templates/shimservice.yaml", &[], 0),
     ("templates/validatingwebhook.yaml", &[], 0),
-    ("yaml/synthetic/unicode-breaks.yaml", &["redis:7"], 0),
+    // found as YAML 1.2 reads it; unread besides, because readers of 1.1 end the comment in its middle
+    ("yaml/synthetic/unicode-breaks.yaml", &["redis:7"], 1),
 ];
 
 #[test]
