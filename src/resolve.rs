@@ -192,7 +192,7 @@ pub async fn resolve(
             None => Ok(Resolved {
                 digest: key.1.clone(),
                 known_by: KnownBy::Bytes,
-                media_type: manifests.get(&key).map(|manifest: &Manifest| manifest.media_type.clone()),
+                media_type: manifests.get(&key).map(|manifest: &Manifest| manifest.media_type().to_owned()),
             }),
         };
         digests.insert(key, resolved);
@@ -215,14 +215,22 @@ fn same_digest(named: Named, asked: &Digest) -> Result<Named, RegistryError> {
     Err(RegistryError::WrongBytes { place: "the registry".to_owned(), expected: asked.clone(), found: named.digest })
 }
 
+/// A digest that is said to be known by bytes is the digest of bytes that came with it.
+fn sound(named: Named) -> Result<Named, RegistryError> {
+    match &named.manifest {
+        Some(manifest) => same_digest(named.clone(), manifest.digest()),
+        None => Ok(named),
+    }
+}
+
 /// Puts content aside by digest and keeps the rest of the answer.
 fn keep<N>(
     manifests: &mut BTreeMap<(Repository, Digest), Manifest>,
     key: (Repository, N),
     named: Result<Named, RegistryError>,
 ) -> ((Repository, N), Result<Resolved, RegistryError>) {
-    let resolved = named.map(|named| {
-        let media_type = named.manifest.as_ref().map(|manifest| manifest.media_type.clone());
+    let resolved = named.and_then(sound).map(|named| {
+        let media_type = named.manifest.as_ref().map(|manifest| manifest.media_type().to_owned());
         if let Some(manifest) = named.manifest {
             manifests.insert((key.0.clone(), named.digest.clone()), manifest);
         }
@@ -295,7 +303,7 @@ async fn children(
 
 async fn fetched(registry: &dyn Registry, repository: &Repository, digest: &Digest) -> Result<Content, ImageError> {
     let named = registry.name(repository, Target::Digest(digest), Want::Content).await?;
-    let manifest = named.manifest.filter(|manifest| digest.fits(&manifest.bytes)).ok_or_else(|| {
+    let manifest = named.manifest.filter(|manifest| digest.fits(manifest.bytes())).ok_or_else(|| {
         ImageError::Unsound { digest: digest.clone(), reason: "its bytes do not hash to it".to_owned() }
     })?;
     Content::parse(&manifest)

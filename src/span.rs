@@ -115,6 +115,11 @@ impl<'a> LineIndex<'a> {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
+    /// Where a line (from 1) starts.
+    pub fn start(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|at| self.starts.get(at)).copied().unwrap_or(self.bytes.len())
+    }
+
     /// The bytes of a line (from 1) without its line end; empty where there is no such line.
     pub fn line(&self, line: usize) -> &'a [u8] {
         let Some(start) = line.checked_sub(1).and_then(|at| self.starts.get(at)) else { return &[] };

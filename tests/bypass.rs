@@ -643,6 +643,7 @@ fn an_action_in_a_comment() {
     hidden(&[("a.yaml", "kind: Pod\n# {{ include \"evil\" . }}\n")]);
     hidden(&[("a.yaml", "kind: Pod # {{ \"\\nspec: {containers: [{image: evil.example/x}]}\" }}\n")]);
     hidden(&[("a.yaml", "kind: Pod\n# {{ `\nspec: {}` }}\n")]);
+    hidden(&[("a.yaml", &format!("x: {{{{ y }}}}\n# \u{85}{}", pod("image: evil.example/x").replace('\n', "\u{85}")))]);
 }
 
 #[test]
@@ -696,4 +697,101 @@ fn a_file_name_that_reads_as_a_folder_elsewhere() {
 fn fails_closed_by_any(repository: &Repository) {
     let answer = repository.check();
     assert!(matches!(answer.code, 1 | 3), "exit {}:\n{}\n{}", answer.code, answer.stdout, answer.stderr);
+}
+
+#[test]
+fn an_anchor_that_is_not_only_an_image_is_not_pinned() {
+    let names = ["docker.io/library/good:latest"];
+    for text in [
+        "kind: Pod\nspec: {containers: [{name: &n good, image: *n}]}\n",
+        "kind: Pod\nspec: {containers: [{image: &n good, name: *n}]}\n",
+        "kind: Pod\nspec: {containers: [{image: &n good, name: *n}, {image: *n}]}\n",
+    ] {
+        let repository = Repository::with(LIBRARY_ONLY, &names, &[("a.yaml", text)]);
+        let answer = repository.run(&["pin"]);
+        assert_eq!((answer.code, repository.read("a.yaml").as_str()), (0, text), "{}{}", answer.stdout, answer.stderr);
+    }
+    for text in [
+        "kind: Pod\nspec: {containers: [{image: &n good}, {image: *n}]}\n",
+        "x-image: &n good\nkind: Pod\nspec: {containers: [{image: *n}]}\n",
+    ] {
+        let repository = Repository::with(LIBRARY_ONLY, &names, &[("a.yaml", text)]);
+        assert_eq!(repository.run(&["pin"]).code, 0);
+        assert!(repository.read("a.yaml").contains("&n good:latest@sha256:"), "{text}");
+    }
+}
+
+#[test]
+fn a_config_changed_in_the_same_commit() {
+    let repository = Repository::new();
+    let mut layout = Layout::new(&repository.path("registry"));
+    layout.add(GOOD);
+    layout.add(EVIL);
+    layout.finish();
+    let config = |ignore: &str| {
+        format!(
+            "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{ignore: [{ignore}], registries: [{{prefix: '*', layout: registry}}]}}\n"
+        )
+    };
+    repository.write("plimsoll.yaml", LIBRARY_ONLY);
+    repository.write("gate.yaml", config("none.yaml"));
+    repository.write("b.yaml", pod("image: good:1"));
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "."]);
+    repository.git(&["commit", "-qm", "x"]);
+    repository.write("a.yaml", pod("image: evil.example/x"));
+    repository.write("gate.yaml", config("a.yaml"));
+    let run = |config: &str| repository.run(&["check", "--policy-from", "HEAD", "--config", config]).code;
+    assert_eq!(repository.run(&["check", "--config", "gate.yaml"]).code, 0);
+    assert_eq!(run("gate.yaml"), 1);
+    // a file that the commit does not have is no config
+    repository.write("other.yaml", config("a.yaml"));
+    assert_eq!(run("other.yaml"), 2);
+    assert_eq!(run("registry/../gate.yaml"), 2);
+    // what lies outside the work tree is the machine's own
+    let machine = Repository::new();
+    machine.write("gate.yaml", "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {ignore: [x]}\n");
+    assert_ne!(run(machine.path("gate.yaml").to_str().expect("text")), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_shown_alike_are_files_of_their_own() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let repository = Repository::with(LIBRARY_ONLY, &[GOOD], &[]);
+    let names =
+        [&b"a\xfe.yaml"[..], b"a\xff.yaml"].map(|name| repository.root().join(std::ffi::OsStr::from_bytes(name)));
+    for name in &names {
+        std::fs::write(name, pod("image: good:1")).expect("written");
+    }
+    assert_eq!(repository.run(&["pin"]).code, 0);
+    for name in &names {
+        assert!(std::fs::read_to_string(name).expect("read").contains("@sha256:"), "{name:?}");
+    }
+}
+
+#[test]
+fn a_small_file_that_costs_much_ends() {
+    let keys = (0..60_000).map(|key| format!("k{key}: 1")).collect::<Vec<_>>().join(",");
+    hidden(&[("a.yaml", &format!("b: &b {{{keys}}}\nspec:\n  containers: [{}]\n", "*b,".repeat(90_000)))]);
+    // one line, and each image of it in the report for people
+    let images = (0..5_000).map(|tag| format!("{{\"image\":\"evil.example/x:{tag}\"}}")).collect::<Vec<_>>();
+    let line = images.join(",");
+    let text = format!("{{\"pad\":\"{}\",\"containers\":[{line}]}}", "é".repeat(1 << 20));
+    let repository = repository(&[("a.json", &text)]);
+    let began = std::time::Instant::now();
+    let answer = repository.run(&["check"]);
+    assert_eq!(answer.code, 1);
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert!(answer.stdout.contains("evil.example/x:4999"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_with_a_line_end_writes_no_line_of_a_diff() {
+    let name = "a\n+++ b\\other.yaml";
+    let repository = Repository::with(LIBRARY_ONLY, &[GOOD], &[(name, &pod("image: good:1"))]);
+    let answer = repository.run(&["pin", "--diff"]);
+    assert_eq!(answer.stdout.lines().filter(|line| line.starts_with("+++")).count(), 1, "{}", answer.stdout);
+    assert!(answer.stdout.starts_with("--- \"a/a\\012+++ b\\\\other.yaml\"\n"), "{}", answer.stdout);
 }

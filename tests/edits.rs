@@ -1,5 +1,6 @@
 //! Edits: whatever the document looks like, only the bytes of the image change, a second pin changes nothing, and
-//! `unpin` gives back what stood there. A format that lies is refused.
+//! `unpin` gives back what stood there. A format that lies is refused. Longer than most files, because the generator of
+//! documents stands in it.
 
 #![allow(clippy::format_push_string, reason = "a document is built line by line")]
 

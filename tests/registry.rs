@@ -38,7 +38,7 @@ async fn a_tag_is_known_by_header_or_by_bytes() {
         assert!(by_header.manifest.is_none());
         assert_eq!((&by_bytes.digest, by_bytes.known_by), (&digest, KnownBy::Bytes));
         let manifest = by_bytes.manifest.unwrap();
-        assert_eq!((&manifest.bytes[..], manifest.media_type.as_str()), (body.as_bytes(), media_type));
+        assert_eq!((&manifest.bytes()[..], manifest.media_type()), (body.as_bytes(), media_type));
         assert_eq!(server.lines(), ["HEAD /v2/app/manifests/1", "GET /v2/app/manifests/1"]);
         let accept = &server.requests()[0].headers["accept"];
         assert!([OCI_IMAGE, DOCKER_IMAGE, OCI_INDEX, DOCKER_LIST].iter().all(|one| accept.contains(one)));
@@ -108,7 +108,7 @@ async fn a_tag_that_moves_is_told_as_it_stands() {
     assert_eq!(ask(&router, &name, Want::Digest).await.unwrap().digest, first);
     let second = server.push("app", "1", OTHER, OCI_IMAGE);
     let named = ask(&router, &name, Want::Content).await.unwrap();
-    assert_eq!((&named.digest, &named.manifest.unwrap().digest), (&second, &second));
+    assert_eq!((&named.digest, named.manifest.unwrap().digest()), (&second, &second));
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn rule_3_what_is_no_manifest_is_refused() {
 async fn rule_3_a_media_type_may_have_parameters() {
     let server = liar(|_, truth| Some(truth.clone().header("Content-Type", &format!("{OCI_IMAGE}; charset=utf-8"))));
     let [_, named] = both(&server).await;
-    assert_eq!(named.unwrap().manifest.unwrap().media_type, OCI_IMAGE);
+    assert_eq!(named.unwrap().manifest.unwrap().media_type(), OCI_IMAGE);
 }
 
 #[tokio::test]

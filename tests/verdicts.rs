@@ -1,5 +1,6 @@
 //! The contract's table of verdicts, row by row: what the gate says is held to a second reading of the contract's
-//! text (`oracle`), which shares no line with the gate.
+//! text (`oracle`), which shares no line with the gate. Longer than most files, because table, oracle and cases share one
+//! registry in memory.
 
 #![allow(clippy::format_push_string, reason = "a policy is built line by line")]
 
@@ -444,6 +445,10 @@ fn known_by_says_what_was_read() {
     assert_eq!(known(&rules("image-size: {max: 1000}"), "app:1"), Some(KnownBy::Bytes));
     assert_eq!(known(&header, "evil.example/x:1"), None);
     assert_eq!(known(&header, "gone:1"), None);
+    // What was read for one that is named by tag is known by bytes for one that is named by digest.
+    let policy = rules("image-size: {max: 1000}");
+    let outcome = check(&policy, &memory, &[&image("app:1"), &image(&format!("app@{digest}"))]);
+    assert!(outcome.references.iter().all(|judged| judged.known_by == Some(KnownBy::Bytes)));
     // One question for both: where content is wanted for one, the other is known by bytes too.
     let both = policy_of(
         "  statements:\n    - {name: a, match: ['**'], rules: {mutable-tag: {}}}\n    - {name: b, match: ['**'], where: {paths: ['1.yaml']}, rules: {image-size: {max: 1000}}}\n",

@@ -97,7 +97,7 @@ pub(crate) struct Asking {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Output {
+pub(crate) struct Reports {
     /// How the report is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,
@@ -107,6 +107,12 @@ pub(crate) struct Output {
     /// Write a further report to a file (repeatable)
     #[arg(long, value_name = "FORMAT=FILE", value_parser = further_report)]
     pub(crate) report: Vec<(ReportFormat, PathBuf)>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Output {
+    #[command(flatten)]
+    pub(crate) reports: Reports,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -207,7 +213,10 @@ pub(crate) struct List {
     #[command(flatten)]
     pub(crate) paths: Paths,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) reports: Reports,
+    /// Count the references and files too
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Debug, Args)]

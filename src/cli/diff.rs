@@ -8,7 +8,8 @@ pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let diff = TextDiff::from_lines(old.as_ref(), new.as_ref());
     let path = path.trim_start_matches('/');
-    let mut text = format!("--- a/{path}\n+++ b/{path}\n");
+    let (from, to) = (quoted(&format!("a/{path}")), quoted(&format!("b/{path}")));
+    let mut text = format!("--- {from}\n+++ {to}\n");
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         let _ = writeln!(text, "{}", hunk.header());
         for change in hunk.iter_changes() {
@@ -24,6 +25,25 @@ pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
             }
         }
     }
+    text
+}
+
+/// The path as git quotes it (git-config, core.quotePath), where a byte of it would end the name or the line.
+fn quoted(path: &str) -> String {
+    if !path.contains(|letter: char| letter.is_ascii_control() || matches!(letter, '"' | '\\')) {
+        return path.to_owned();
+    }
+    let mut text = String::from("\"");
+    for letter in path.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            _ if letter.is_ascii_control() => {
+                let _ = write!(text, "\\{:03o}", u32::from(letter));
+            }
+            _ => text.push(letter),
+        }
+    }
+    text.push('"');
     text
 }
 

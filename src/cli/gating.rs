@@ -1,6 +1,6 @@
 //! `check` and `pin`: the same gate, then a report, then for `pin` the files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use super::{Failure, diff, network, print};
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
-    let named = governing::config(arguments.paths.config.as_deref())?;
+    let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
     let gathered = sources::gather(&arguments.paths, named.as_ref(), Some(&governing))?;
     let gate = Gate {
         governing: Some(&governing),
@@ -51,7 +51,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
     if governing.is_none() && !arguments.no_policy {
         return Err(governing::none_found());
     }
-    let named = governing::config(arguments.paths.config.as_deref())?;
+    let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
     let gathered = sources::gather(&arguments.paths, named.as_ref(), governing.as_ref())?;
     let stream = gathered.stream;
     let gate = Gate {
@@ -80,7 +80,6 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         }
         return Ok(exit);
     }
-    let replacements = replacements(&outcome, &targets, &spliced);
     if arguments.diff {
         for (file, new) in &spliced {
             print::out(diff::unified(&outcome.files[*file].path, &outcome.files[*file].bytes, new).as_bytes())?;
@@ -89,17 +88,18 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     if !arguments.check {
-        replace(&replacements?).map_err(anyhow::Error::from)?;
+        print::writable(&arguments.output.reports)?;
+        replace(&replacements(&outcome, &targets, &spliced)?).map_err(anyhow::Error::from)?;
     }
     print::reports(&run, &outcome, &arguments.output, false)?;
-    if !arguments.output.quiet && arguments.output.format == ReportFormat::Text {
+    if !arguments.output.quiet && arguments.output.reports.format == ReportFormat::Text {
         print::err(&pinned_line(&outcome, arguments.check));
     }
     Ok(exit)
 }
 
 fn pinned_line(outcome: &Outcome, only_check: bool) -> String {
-    let files: std::collections::BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
+    let files: BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
     let left = outcome
         .references
         .iter()
@@ -130,13 +130,13 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, BTreeMap<String, sources::Target>), Failure> {
+    fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
         let (router, layouts) = network::router(self.named, self.beside, self.offline)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
-            for file in &mut files {
-                if let Some(why) = targets.get(&file.path).and_then(|target| target.refused.clone()) {
+            for (file, target) in files.iter_mut().zip(&targets) {
+                if let Some(why) = &target.refused {
                     for occurrence in &mut file.found.occurrences {
                         occurrence.uneditable.get_or_insert_with(|| why.clone());
                     }
@@ -196,7 +196,7 @@ fn nested_policy(path: String) -> Finding {
 }
 
 /// Splices and proves every file that has edits, before anything is written.
-fn splice(outcome: &Outcome, targets: &BTreeMap<String, sources::Target>) -> Result<BTreeMap<usize, Vec<u8>>, Failure> {
+fn splice(outcome: &Outcome, targets: &[sources::Target]) -> Result<BTreeMap<usize, Vec<u8>>, Failure> {
     let mut by_file: BTreeMap<usize, Vec<Edit>> = BTreeMap::new();
     for (file, edit) in &outcome.edits {
         by_file.entry(*file).or_default().push(edit.clone());
@@ -204,7 +204,7 @@ fn splice(outcome: &Outcome, targets: &BTreeMap<String, sources::Target>) -> Res
     let mut spliced = BTreeMap::new();
     for (file, edits) in by_file {
         let source = &outcome.files[file];
-        let format = targets.get(&source.path).map(|target| target.format).context("an edited file has a format")?;
+        let format = targets.get(file).map(|target| target.format).context("an edited file has a format")?;
         let new = edit::apply(format, &source.bytes, &edits)
             .with_context(|| format!("{} is left alone, and so is every other file", source.path))?;
         spliced.insert(file, new);
@@ -214,14 +214,14 @@ fn splice(outcome: &Outcome, targets: &BTreeMap<String, sources::Target>) -> Res
 
 fn replacements(
     outcome: &Outcome,
-    targets: &BTreeMap<String, sources::Target>,
+    targets: &[sources::Target],
     spliced: &BTreeMap<usize, Vec<u8>>,
 ) -> anyhow::Result<Vec<Replacement>> {
     spliced
         .iter()
         .map(|(file, new)| {
             let source = &outcome.files[*file];
-            let target = targets.get(&source.path).context("an edited file has a path")?;
+            let target = targets.get(*file).context("an edited file has a path")?;
             Ok(Replacement {
                 path: target.path.clone(),
                 shown: source.path.clone(),

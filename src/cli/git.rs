@@ -1,9 +1,9 @@
-//! Reads files from a git commit, for `--policy-from`. It runs `git` with nothing of the environment's own git settings.
+//! Reads files from a git commit, for `--policy-from`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use plimsoll::source::git;
 
 /// A commit of a work tree.
 #[derive(Debug)]
@@ -32,15 +32,8 @@ impl Commit {
 }
 
 fn git(root: &Path, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
-    let mut command = Command::new("git");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GIT_") {
-            command.env_remove(name);
-        }
-    }
-    command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0");
-    command.arg("-C").arg(root).args(["-c", "core.fsmonitor=false", "-c", "safe.directory=*"]).args(arguments);
-    let output = command.output().context("git can't be run")?;
+    let mut command = git::command(root).context("git can't be run")?;
+    let output = command.args(arguments).output().context("git can't be run")?;
     if !output.status.success() {
         bail!("git: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

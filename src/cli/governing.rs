@@ -73,15 +73,33 @@ pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Gove
     Ok(Some(Governing { policy: loaded.policy, config, folder, path }))
 }
 
-/// The config that `--config` names.
-pub(crate) fn config(path: Option<&Path>) -> Result<Option<Config>, Failure> {
+/// The config that `--config` names; one inside the work tree is read from the commit `from`, where one is named.
+pub(crate) fn config(path: Option<&Path>, from: Option<&str>) -> Result<Option<Config>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let shown = path.display().to_string();
-    let text = String::from_utf8(read(path, &shown)?).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
-    let settings = policy::load_config(&text, &shown)?;
     let absolute = std::path::absolute(path).context("the config's path can't be made absolute")?;
+    let (bytes, shown) = match from.map(|name| committed(path, &absolute, name)).transpose()?.flatten() {
+        Some((bytes, shown)) => (bytes, shown),
+        None => (read(path, &shown)?, shown),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
+    let settings = policy::load_config(&text, &shown)?;
     let folder = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
     Ok(Some(Config { settings, folder }))
+}
+
+/// The bytes of a config in the commit, and how it is shown; `None` for one outside the work tree, which is the machine's.
+fn committed(path: &Path, absolute: &Path, name: &str) -> anyhow::Result<Option<(Vec<u8>, String)>> {
+    let here = std::env::current_dir().context("the current folder can't be found")?;
+    let root =
+        walk::work_tree(&here).ok_or_else(|| anyhow!("--policy-from needs a git work tree, and this is none"))?;
+    // by its own place and by where links and `..` lead: what a change could have written is never the machine's
+    let real = fs::canonicalize(path).unwrap_or_else(|_| absolute.to_owned());
+    let Some(inside) = absolute.strip_prefix(&root).ok().or_else(|| real.strip_prefix(&root).ok()) else {
+        return Ok(None);
+    };
+    let inside = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+    Ok(Some((Commit::find(&root, name)?.read(&inside)?, format!("{name}:{inside}"))))
 }
 
 /// The contract's way out where no policy was found.

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 use plimsoll::outcome::Exit;
+use plimsoll::report::Style;
 use plimsoll::report::list::{self, Listed};
 
 use super::args::{List, PolicyArgs, ReportFormat};
@@ -13,7 +14,7 @@ use super::{Failure, governing, print};
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     let none = PolicyArgs { policy: None, policy_from: None, now: None };
     let governing = governing::find(&none, Timestamp::now())?;
-    let named = governing::config(arguments.paths.config.as_deref())?;
+    let named = governing::config(arguments.paths.config.as_deref(), None)?;
     let gathered = sources::gather(&arguments.paths, named.as_ref(), governing.as_ref())?;
     let files: Vec<Listed> =
         gathered.files.into_iter().map(|file| Listed { path: file.path, found: file.found }).collect();
@@ -21,12 +22,12 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
         ReportFormat::Text => list::text(&files, &gathered.unread, style),
         ReportFormat::Json => list::json(&files, &gathered.unread),
     };
-    let style = print::style(&arguments.output, false);
-    for (format, path) in &arguments.output.report {
+    let style = Style { color: false, verbose: arguments.verbose, width: print::WIDTH };
+    for (format, path) in &arguments.reports.report {
         print::file(path, &render(*format, style)).context("the listing")?;
     }
-    let text = render(arguments.output.format, style);
-    match &arguments.output.output {
+    let text = render(arguments.reports.format, style);
+    match &arguments.reports.output {
         Some(path) => print::file(path, &text)?,
         None => print::out(text.as_bytes())?,
     }

@@ -8,9 +8,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{Color, Output, ReportFormat};
+use super::args::{Color, Output, ReportFormat, Reports};
 use plimsoll::outcome::Outcome;
 use plimsoll::report::{self, Run, Style};
+
+/// Columns of a report; a longer source line is cut around its image.
+pub(crate) const WIDTH: usize = 140;
 
 /// Writes to standard output, whole; a broken pipe is the reader's choice and no error.
 pub(crate) fn out(text: &[u8]) -> anyhow::Result<()> {
@@ -36,16 +39,28 @@ pub(crate) fn file(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("can't write the report to {}", path.display()))
 }
 
+/// Fails where a report could not be written, before anything else is: `pin` must not change files and then fail.
+pub(crate) fn writable(output: &Reports) -> anyhow::Result<()> {
+    for path in output.output.iter().chain(output.report.iter().map(|(_, path)| path)) {
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| format!("can't write the report to {}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// How text for standard output is written.
 pub(crate) fn style(output: &Output, stderr: bool) -> Style {
-    let to_file = output.output.is_some() && !stderr;
+    let to_file = output.reports.output.is_some() && !stderr;
     let terminal = if stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
     let color = match output.color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => !to_file && terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
-    Style { color, verbose: output.verbose, width: 140 }
+    Style { color, verbose: output.verbose, width: WIDTH }
 }
 
 /// Writes the report of the run and the further ones. `aside` sends the report itself to standard error.
@@ -54,11 +69,11 @@ pub(crate) fn reports(run: &Run, outcome: &Outcome, output: &Output, aside: bool
         ReportFormat::Text => report::text(run, outcome, style),
         ReportFormat::Json => report::json(run, outcome),
     };
-    for (format, path) in &output.report {
+    for (format, path) in &output.reports.report {
         file(path, &rendered(*format, Style { color: false, ..style(output, false) }))?;
     }
-    let text = rendered(output.format, style(output, aside));
-    match &output.output {
+    let text = rendered(output.reports.format, style(output, aside));
+    match &output.reports.output {
         Some(path) => file(path, &text),
         None if aside => {
             err(&text);

@@ -1,7 +1,6 @@
 //! The files of a run, read and searched: discovery, `ignore:`, standard input, and what must not be replaced.
 //! Only files that hold something are kept, so memory follows the references and not the tree.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +44,8 @@ pub(crate) struct Gathered {
     pub(crate) read: usize,
     /// How many `ignore:` left out.
     pub(crate) ignored: usize,
-    pub(crate) targets: BTreeMap<String, Target>,
+    /// Where each of `files` goes back to, in their order: names that are not UTF-8 can be shown alike.
+    pub(crate) targets: Vec<Target>,
     /// Policies that are not the run's.
     pub(crate) nested: Vec<String>,
     /// Whether it came from standard input.
@@ -109,7 +109,7 @@ fn stream(format: Option<&'static dyn Format>) -> anyhow::Result<Gathered> {
     Ok(Gathered {
         files: vec![gate::scan(STREAM.to_owned(), STREAM.to_owned(), bytes, format)],
         read: 1,
-        targets: BTreeMap::from([(STREAM.to_owned(), target)]),
+        targets: vec![target],
         stream: true,
         ..Gathered::default()
     })
@@ -154,7 +154,7 @@ fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gather
         match read {
             Read::Scanned(scanned, target) => {
                 gathered.read += 1;
-                gathered.targets.insert(shown, target);
+                gathered.targets.push(target);
                 gathered.files.push(scanned);
             }
             Read::Nothing => gathered.read += 1,

@@ -14,11 +14,10 @@ use super::{Failure, diff, governing, print};
 pub(crate) fn unpin(arguments: &Unpin) -> Result<Exit, Failure> {
     let none = PolicyArgs { policy: None, policy_from: None, now: None };
     let governing = governing::find(&none, Timestamp::now())?;
-    let named = governing::config(arguments.paths.config.as_deref())?;
+    let named = governing::config(arguments.paths.config.as_deref(), None)?;
     let gathered = sources::gather(&arguments.paths, named.as_ref(), governing.as_ref())?;
     let (mut replacements, mut changed, mut stream) = (Vec::new(), 0, None);
-    for file in &gathered.files {
-        let target = &gathered.targets[&file.path];
+    for (file, target) in gathered.files.iter().zip(&gathered.targets) {
         let mut edits: Vec<Edit> = if file.found.unread.is_empty() && target.refused.is_none() {
             file.found.occurrences.iter().filter_map(edit_of).collect()
         } else {

@@ -1,7 +1,7 @@
 //! One manifest or index, parsed by its media type from bytes that were hashed.
 //! Keys that another reader would take differently (doubled, or alike but for case) are refused.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use oci_distribution::manifest::{
@@ -37,13 +37,14 @@ pub struct ImageManifest {
 }
 
 impl ImageManifest {
-    /// Compressed bytes of its layers, each distinct layer once; `None` where the sum does not fit.
+    /// Compressed bytes of its layers, each distinct layer once; `None` where the sum does not fit, or where one layer
+    /// is given two sizes.
     pub fn layers_size(&self) -> Option<u64> {
-        let mut seen = HashSet::new();
-        self.layers
-            .iter()
-            .filter(|layer| seen.insert(&layer.digest))
-            .try_fold(0_u64, |sum, layer| sum.checked_add(layer.size))
+        let mut seen = HashMap::new();
+        self.layers.iter().try_fold(0_u64, |sum, layer| match seen.insert(&layer.digest, layer.size) {
+            None => sum.checked_add(layer.size),
+            Some(size) => (size == layer.size).then_some(sum),
+        })
     }
 }
 
@@ -74,11 +75,11 @@ pub enum Content {
 impl Content {
     /// Parses by media type. `manifest` carries bytes that hash to its digest.
     pub fn parse(manifest: &Manifest) -> Result<Self, ImageError> {
-        let unsound = |reason: String| ImageError::Unsound { digest: manifest.digest.clone(), reason };
-        if manifest.bytes.len() > limits::MANIFEST_BYTES {
+        let unsound = |reason: String| ImageError::Unsound { digest: manifest.digest().clone(), reason };
+        if manifest.bytes().len() > limits::MANIFEST_BYTES {
             return Err(unsound(format!("longer than {} bytes", limits::MANIFEST_BYTES)));
         }
-        let keys = top_keys(&manifest.bytes).map_err(|error| unsound(error.to_string()))?;
+        let keys = top_keys(manifest.bytes()).map_err(|error| unsound(error.to_string()))?;
         let has = |key: &str| keys.iter().any(|found| found == key);
         if has("layers") && has("manifests") {
             return Err(unsound("it has both layers and manifests".to_owned()));
@@ -86,18 +87,18 @@ impl Content {
         if has("fsLayers") {
             return Err(unsound("schema 1 manifests are not supported".to_owned()));
         }
-        let written = match manifest.media_type.as_str() {
+        let written = match manifest.media_type() {
             OCI_IMAGE_MEDIA_TYPE | IMAGE_MANIFEST_MEDIA_TYPE => {
-                let parsed: OciImageManifest = parse(&manifest.bytes).map_err(unsound)?;
-                check_head(parsed.schema_version, parsed.media_type.as_deref(), &manifest.media_type)
+                let parsed: OciImageManifest = parse(manifest.bytes()).map_err(unsound)?;
+                check_head(parsed.schema_version, parsed.media_type.as_deref(), manifest.media_type())
                     .map_err(unsound)?;
                 let config = layer(&parsed.config).map_err(unsound)?;
                 let layers = parsed.layers.iter().map(layer).collect::<Result<_, _>>().map_err(unsound)?;
                 Self::Image(ImageManifest { config, layers })
             }
             OCI_IMAGE_INDEX_MEDIA_TYPE | IMAGE_MANIFEST_LIST_MEDIA_TYPE => {
-                let parsed: OciImageIndex = parse(&manifest.bytes).map_err(unsound)?;
-                check_head(parsed.schema_version, parsed.media_type.as_deref(), &manifest.media_type)
+                let parsed: OciImageIndex = parse(manifest.bytes()).map_err(unsound)?;
+                check_head(parsed.schema_version, parsed.media_type.as_deref(), manifest.media_type())
                     .map_err(unsound)?;
                 if parsed.manifests.len() > limits::INDEX_CHILDREN {
                     return Err(unsound(format!("it has more than {} children", limits::INDEX_CHILDREN)));
@@ -268,12 +269,13 @@ fn fold(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Algorithm;
 
     const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     fn served(media_type: &str, body: &str) -> Manifest {
         let bytes = bytes::Bytes::from(body.to_owned());
-        Manifest { digest: Digest::sha256(&bytes), media_type: media_type.to_owned(), bytes }
+        Manifest::hashed(Algorithm::Sha256, media_type, bytes)
     }
 
     fn descriptor(extra: &str) -> String {
@@ -317,6 +319,8 @@ mod tests {
             Content::Index(_) => panic!("not an image"),
         };
         assert_eq!(size(&twice), Some(5));
+        let two_sizes = descriptor("").replace("\"size\":5", "\"size\":500");
+        assert_eq!(size(&image(&format!("{},{two_sizes}", descriptor("")), "")), None);
         assert_eq!(size(&wrapping), None);
     }
 

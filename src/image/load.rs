@@ -38,14 +38,15 @@ pub async fn load(
     let content = Content::parse(manifest)?;
     let index = matches!(content, Content::Index(_));
     let top = Source { registry, repository, depth, children: AtomicUsize::new(0) };
-    let origin = Origin { digest: manifest.digest.clone(), media_type: manifest.media_type.clone(), claimed: None };
+    let origin =
+        Origin { digest: manifest.digest().clone(), media_type: manifest.media_type().to_owned(), claimed: None };
     top.gather(origin, content, 0, &mut platforms, &mut attestations).await?;
     if platforms.is_empty() {
         let reason = "the index names no image that could run".to_owned();
-        return Err(ImageError::Unsound { digest: manifest.digest.clone(), reason });
+        return Err(ImageError::Unsound { digest: manifest.digest().clone(), reason });
     }
-    let media_type = manifest.media_type.clone();
-    Ok(Image { digest: manifest.digest.clone(), media_type, platforms, attestations, index })
+    let media_type = manifest.media_type().to_owned();
+    Ok(Image { digest: manifest.digest().clone(), media_type, platforms, attestations, index })
 }
 
 struct Source<'a> {
@@ -119,14 +120,14 @@ impl Source<'_> {
         let unsound = |reason: String| ImageError::Unsound { digest: child.digest.clone(), reason };
         let named = self.registry.name(self.repository, Target::Digest(&child.digest), Want::Content).await?;
         let manifest = named.manifest.ok_or_else(|| unsound("the registry named it but gave no content".to_owned()))?;
-        if !child.digest.fits(&manifest.bytes) {
+        if !child.digest.fits(manifest.bytes()) {
             return Err(unsound("its bytes do not hash to it".to_owned()));
         }
-        if manifest.bytes.len() as u64 != child.size {
-            return Err(unsound(format!("{} bytes long, the index says {}", manifest.bytes.len(), child.size)));
+        if manifest.bytes().len() as u64 != child.size {
+            return Err(unsound(format!("{} bytes long, the index says {}", manifest.bytes().len(), child.size)));
         }
-        if manifest.media_type != child.media_type {
-            return Err(unsound(format!("served as {}, the index says {}", manifest.media_type, child.media_type)));
+        if manifest.media_type() != child.media_type {
+            return Err(unsound(format!("served as {}, the index says {}", manifest.media_type(), child.media_type)));
         }
         Content::parse(&manifest)
     }

@@ -30,19 +30,31 @@ pub struct Platform {
 pub struct PlatformError(String);
 
 impl Platform {
-    /// Whether this platform is what `wanted` asks for; a variant counts only where one is asked for,
-    /// and `linux/arm64` is `linux/arm64/v8` (image-spec, image-index.md, "Platform Variants").
+    /// Whether this platform is what `wanted` asks for; a variant counts only where one is asked for. Names that mean
+    /// the same to a runtime (`x86_64` and `amd64`, `arm64` and `arm64/v8`) are the same.
     pub fn is(&self, wanted: &Self) -> bool {
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || self.settled_variant() == wanted.settled_variant())
+        let (own, asked) = (self.settled(), wanted.settled());
+        own.0 == asked.0 && own.1 == asked.1 && (wanted.variant.is_none() || own.2 == asked.2)
     }
 
-    fn settled_variant(&self) -> Option<&str> {
-        match (self.architecture.as_str(), self.variant.as_deref()) {
-            ("arm64", None) => Some("v8"),
-            (_, variant) => variant,
-        }
+    /// Operating system, architecture and variant as runtimes settle them (containerd, `platforms/database.go`).
+    fn settled(&self) -> (String, String, String) {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let (os, variant) = (lower(&self.os), lower(self.variant.as_deref().unwrap_or_default()));
+        let os = if os == "macos" { "darwin".to_owned() } else { os };
+        let variant =
+            if variant.starts_with(|first: char| first.is_ascii_digit()) { format!("v{variant}") } else { variant };
+        let (architecture, variant) = match (lower(&self.architecture).as_str(), variant.as_str()) {
+            ("x86_64" | "x86-64" | "amd64", "" | "v1") => ("amd64", ""),
+            ("x86_64" | "x86-64" | "amd64", other) => ("amd64", other),
+            ("i386", other) => ("386", other),
+            ("aarch64" | "arm64", "" | "v8") => ("arm64", "v8"),
+            ("aarch64" | "arm64", other) => ("arm64", other),
+            ("armhf", _) | ("arm", "") => ("arm", "v7"),
+            ("armel", _) => ("arm", "v6"),
+            (other, variant) => return (os, other.to_owned(), variant.to_owned()),
+        };
+        (os, architecture.to_owned(), variant.to_owned())
     }
 }
 
@@ -170,7 +182,13 @@ mod tests {
             ("linux/arm64/v8", "linux/arm64", true),
             ("linux/arm64", "linux/arm64/v8", true),
             ("linux/arm/v7", "linux/arm", true),
-            ("linux/arm", "linux/arm/v7", false),
+            ("linux/arm", "linux/arm/v7", true),
+            ("linux/arm", "linux/arm/v6", false),
+            ("linux/x86_64", "linux/amd64", true),
+            ("linux/aarch64", "linux/arm64", true),
+            ("linux/amd64", "linux/386", false),
+            ("linux/amd64/v3", "linux/amd64", true),
+            ("linux/amd64", "linux/amd64/v3", false),
             ("linux/arm/v6", "linux/arm/v7", false),
         ];
         for (found, wanted, expected) in rows {

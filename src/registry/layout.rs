@@ -167,7 +167,7 @@ impl Layout {
     fn links(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>, RegistryError> {
         let manifest = self.manifest(descriptor)?;
         let wrong = |detail: String| local(&self.path(&descriptor.digest), detail);
-        let links: Links = serde_json::from_slice(&manifest.bytes).map_err(|error| wrong(error.to_string()))?;
+        let links: Links = serde_json::from_slice(manifest.bytes()).map_err(|error| wrong(error.to_string()))?;
         if links.manifests.len() > limits::INDEX_CHILDREN {
             return Err(wrong(format!("an index of more than {} children", limits::INDEX_CHILDREN)));
         }
@@ -180,7 +180,7 @@ impl Layout {
         check_media_type(&place, &descriptor.media_type)?;
         let bytes = self.read_blob(descriptor, limits::MANIFEST_BYTES)?;
         check_body(&place, &descriptor.media_type, &bytes)?;
-        Ok(Manifest { digest: descriptor.digest.clone(), media_type: descriptor.media_type.clone(), bytes })
+        Ok(Manifest::hashed(descriptor.digest.algorithm(), descriptor.media_type.as_str(), bytes))
     }
 
     /// The bytes of a blob, hashed and of the size that was promised.
@@ -226,7 +226,7 @@ impl Layout {
 
     fn named(&self, repository: &Repository, target: Target<'_>) -> Result<Named, RegistryError> {
         let manifest = self.manifest(&self.find(repository, target)?)?;
-        Ok(Named { digest: manifest.digest.clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
+        Ok(Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
     }
 }
 

@@ -60,7 +60,7 @@ impl Memo {
 
     /// A manifest that came with a tag's digest.
     pub(crate) fn keep(&self, repository: &Repository, manifest: &Manifest) {
-        let cell = self.manifests.cell((repository.clone(), manifest.digest.clone()));
+        let cell = self.manifests.cell((repository.clone(), manifest.digest().clone()));
         // Whoever is reading it right now will find the same bytes.
         let _ = cell.set(Ok(manifest.clone()));
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::reference::Repository;
 
 /// A future that a registry hands out.
@@ -32,15 +32,34 @@ pub enum KnownBy {
     Header,
 }
 
-/// Manifest or index bytes that hash to `digest`, and the media type they were served as.
-#[derive(Clone, Debug)]
+/// Manifest or index bytes with the digest that they hash to; there is no other way to make one than by hashing.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// Digest of `bytes`, computed here.
-    pub digest: Digest,
-    /// The media type of the answer, without parameters.
-    pub media_type: String,
+    digest: Digest,
+    media_type: String,
+    bytes: Bytes,
+}
+
+impl Manifest {
+    /// Hashes `bytes` by `algorithm`; `media_type` is what they were served as, without parameters.
+    pub fn hashed(algorithm: Algorithm, media_type: impl Into<String>, bytes: Bytes) -> Self {
+        Self { digest: Digest::hash(algorithm, &bytes), media_type: media_type.into(), bytes }
+    }
+
+    /// Digest of the bytes, computed here.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The media type of the answer.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
     /// The exact bytes.
-    pub bytes: Bytes,
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
 }
 
 /// What a tag, or a digest, names.

@@ -72,7 +72,7 @@ impl Router {
 }
 
 fn by_bytes(manifest: Manifest) -> Named {
-    Named { digest: manifest.digest.clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) }
+    Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) }
 }
 
 impl Registry for Router {

@@ -188,9 +188,15 @@ struct Excerpt {
 
 fn excerpt(judged: &Judged, index: &LineIndex<'_>) -> Excerpt {
     let place = judged.occurrence.place;
-    let line = String::from_utf8_lossy(index.line(place.line)).into_owned();
-    let at = line.char_indices().nth(place.column - 1).map_or(line.len(), |(at, _)| at);
+    // a file of one line with a hundred thousand images must not be looked at whole for each of them
+    let whole = index.line(place.line);
+    let offset = judged.occurrence.span.map_or(0, |span| span.start.saturating_sub(index.start(place.line)));
     let width = judged.occurrence.span.map_or(1, crate::span::Span::len);
+    let cut = if offset > 4 * AROUND { offset - 3 * AROUND } else { 0 };
+    let cut = (cut..offset).find(|at| whole.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80)).unwrap_or(cut);
+    let to = (offset + width + 4 * AROUND).min(whole.len());
+    let line = String::from_utf8_lossy(whole.get(cut..to).unwrap_or_default()).into_owned();
+    let at = floor(&line, (offset - cut).min(line.len()));
     let end = floor(&line, (at + width).min(line.len()));
     let from = if at > 2 * AROUND { floor(&line, at - AROUND) } else { 0 };
     let to = floor(&line, end.saturating_add(AROUND).min(line.len()));
@@ -199,7 +205,7 @@ fn excerpt(judged: &Judged, index: &LineIndex<'_>) -> Excerpt {
     Excerpt {
         image: before.len()..before.len() + image.len(),
         text: format!("{before}{image}{after}"),
-        whole_before: from == 0,
+        whole_before: from == 0 && cut == 0,
     }
 }
 

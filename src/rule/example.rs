@@ -36,7 +36,7 @@ pub(crate) mod testing {
     use bytes::Bytes;
 
     use super::Example;
-    use crate::digest::Digest;
+    use crate::digest::{Algorithm, Digest};
     use crate::image::{Depth, Image, load};
     use crate::reference::{Reference, Repository};
     use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
@@ -51,10 +51,8 @@ pub(crate) mod testing {
 
     impl Shelf {
         fn put(&mut self, media_type: &str, body: String) -> Manifest {
-            let bytes = Bytes::from(body);
-            let digest = Digest::sha256(&bytes);
-            let manifest = Manifest { digest: digest.clone(), media_type: media_type.to_owned(), bytes };
-            self.0.insert(digest, manifest.clone());
+            let manifest = Manifest::hashed(Algorithm::Sha256, media_type, Bytes::from(body));
+            self.0.insert(manifest.digest().clone(), manifest.clone());
             manifest
         }
 
@@ -72,7 +70,7 @@ pub(crate) mod testing {
         }
 
         fn blob<'a>(&'a self, _: &'a Repository, digest: &'a Digest, _: usize) -> Answer<'a, Bytes> {
-            let blob = self.get(digest).map(|manifest| manifest.bytes);
+            let blob = self.get(digest).map(|manifest| manifest.bytes().clone());
             Box::pin(async { blob })
         }
     }
@@ -84,7 +82,7 @@ pub(crate) mod testing {
             .iter()
             .map(|(platform, size)| {
                 let child = single_in(&mut shelf, platform, *size);
-                let (digest, size) = (&child.digest, child.bytes.len());
+                let (digest, size) = (child.digest(), child.bytes().len());
                 let platform = platform_json(platform);
                 format!(r#"{{"mediaType":"{IMAGE}","digest":"{digest}","size":{size},"platform":{platform}}}"#)
             })
@@ -106,8 +104,8 @@ pub(crate) mod testing {
         let layer = Digest::sha256(platform.as_bytes());
         let body = format!(
             r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{{"mediaType":"x/y","digest":"{}","size":{}}},"layers":[{{"mediaType":"x/y","digest":"{layer}","size":{size}}}]}}"#,
-            config.digest,
-            config.bytes.len(),
+            config.digest(),
+            config.bytes().len(),
         );
         shelf.put(IMAGE, body)
     }

@@ -53,7 +53,10 @@ impl Search<'_> {
         self.other_marker(document, bytes);
         match &document.tree {
             Ok(tree) if reads_as_template(tree, text, document.span.start) => match template::mask(text) {
-                Some(masked) => self.template(document, &masked, Ok(tree)),
+                Some(masked) => {
+                    self.template(document, &masked, Ok(tree));
+                    self.other_line_ends(document, tree, text);
+                }
                 None => self.plain(document, tree, text),
             },
             Ok(tree) => self.plain(document, tree, text),
@@ -83,10 +86,18 @@ impl Search<'_> {
         if let Some((masked, base, parses)) = template {
             page = page.of_template(masked, base, parses);
         }
+        let shared = pod::shared(tree, &hits.hits);
         let mut occurrences: Vec<Occurrence> = hits
             .hits
             .iter()
             .map(|hit| (hit, page.occurrence(hit)))
+            .map(|(hit, mut occurrence)| {
+                if shared.contains(&hit.node) {
+                    let reason = "an alias of it stands where no image does";
+                    occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
+                }
+                (hit, occurrence)
+            })
             .filter(|(hit, occurrence)| !is_harmless(hit, occurrence))
             .map(|(_, occurrence)| occurrence)
             .collect();

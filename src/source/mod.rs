@@ -2,6 +2,7 @@
 //! A format sees bytes and nothing else; it never asks a registry, a clock or the environment.
 
 mod custom_resource;
+pub mod git;
 mod kubernetes;
 mod page;
 mod pod;

@@ -3,11 +3,12 @@
 //! place of a list) never hides an image: it is found and marked.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::limits;
 use crate::source::custom_resource;
-use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
+use crate::yaml::{Budget, Entry, Exhausted, Kind, NodeId, Tree};
 
 /// The lists of containers in a pod's specification (core/v1 `PodSpec`).
 pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
@@ -19,6 +20,8 @@ pub(crate) struct Hit {
     pub(crate) path: String,
     /// The node; never an alias.
     pub(crate) node: NodeId,
+    /// The node at the place itself: the alias, where one stands there.
+    pub(crate) at: NodeId,
     /// How it stands there.
     pub(crate) shape: Shape,
 }
@@ -54,6 +57,25 @@ pub(crate) fn find(tree: &Tree<'_>) -> Places {
         walk.found.spent = Some((node, exhausted));
     }
     walk.found
+}
+
+/// The anchored nodes among `hits` that are also used where no image stands: what is written to them is written there.
+/// An anchor right below the top under a key that no object has (`x-image: &i a`) is read by nobody.
+pub(crate) fn shared(tree: &Tree<'_>, hits: &[Hit]) -> HashSet<NodeId> {
+    let aliases = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id));
+    let nodes: HashSet<NodeId> = hits.iter().map(|hit| hit.node).collect();
+    let many: HashSet<NodeId> = aliases.filter(|node| nodes.contains(node)).collect();
+    if many.is_empty() {
+        return HashSet::new();
+    }
+    let mut images: HashSet<NodeId> = hits.iter().map(|hit| hit.at).collect();
+    if let Some(Kind::Mapping(pairs)) = tree.root().map(|root| &tree.node(root).kind) {
+        let known =
+            |key: NodeId| tree.scalar(key).is_none_or(|key| ["kind", "apiVersion"].contains(&key.value.as_ref()));
+        images.extend(pairs.iter().filter(|(key, _)| !known(*key)).map(|(_, value)| *value));
+    }
+    let uses = tree.ids().filter(|id| !images.contains(id));
+    uses.map(|id| tree.resolve(id)).filter(|node| many.contains(node)).collect()
 }
 
 type Walked = Result<(), (NodeId, Exhausted)>;
@@ -124,7 +146,7 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn hit(&mut self, node: NodeId, shape: Shape) {
-        self.found.hits.push(Hit { path: self.path.to_string(), node: self.tree.resolve(node), shape });
+        self.found.hits.push(Hit { path: self.path.to_string(), node: self.tree.resolve(node), at: node, shape });
     }
 
     /// What stands under `containers`; `wrong` where the shape is already off.

@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::limits;
-use crate::source::{Format, SourceFile, table};
+use crate::source::{Format, SourceFile, git, table};
 
 /// Which files are asked for.
 #[derive(Clone, Copy)]
@@ -194,8 +193,7 @@ pub fn discover(request: &Request<'_>) -> Result<Discovered, WalkError> {
         }
         let format = request.format.or_else(|| table::claiming(&shown));
         let format = format.ok_or_else(|| WalkError::NoFormat(shown.clone()))?;
-        let root = path.parent().and_then(work_tree).or_else(|| path.parent().map(Path::to_path_buf));
-        let link = link(&path, root.as_deref().unwrap_or(request.current));
+        let link = link(&path, &root_of(&path, request.current));
         found.files.push(File { shown, path, format, named: true, link });
     }
     once(&mut found.files);
@@ -226,7 +224,10 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
         };
         let Some(format) = table::claiming(&shown) else { continue };
         // gone since git listed it, or a folder now (a link to one is not followed)
-        if path.symlink_metadata().is_err() || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
+        let gone = path
+            .symlink_metadata()
+            .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory));
+        if gone || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         if request.ignore.iter().any(|ignored| ignored.holds(&path)) {
@@ -239,15 +240,24 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
     Ok(())
 }
 
+/// Whether a file, or a folder on the way to it, is a link, and where to.
 fn link(path: &Path, root: &Path) -> Link {
-    if !path.symlink_metadata().is_ok_and(|kind| kind.is_symlink()) {
-        return Link::No;
-    }
     let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
     match fs::canonicalize(path) {
-        Ok(target) if target.starts_with(root) => Link::Inside,
-        _ => Link::Outside,
+        Ok(target) if !target.starts_with(root) => Link::Outside,
+        Err(_) if path.is_symlink() => Link::Outside,
+        _ if path.is_symlink() => Link::Inside,
+        _ => Link::No,
     }
+}
+
+/// The folder that a named file must not lead out of: the work tree that its path stands in as it is written, else the
+/// one that its folder is in, else that folder.
+fn root_of(path: &Path, current: &Path) -> PathBuf {
+    let written = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let own = work_tree(current).filter(|root| written.starts_with(root));
+    let folder = path.parent().unwrap_or(current);
+    own.or_else(|| work_tree(folder)).unwrap_or_else(|| folder.to_owned())
 }
 
 /// By shown path, each real file once for each format: a named one before a walked one, a file before a link to it.
@@ -310,33 +320,12 @@ fn tracked(root: &Path, folder: &Path, shown: &str, unseen: &mut Vec<Unseen>) ->
     Ok(files)
 }
 
-/// Runs `git ls-files` so that nothing in the repository, the user's config or the environment changes what it lists or
-/// makes it run a program: the folders are given, no config of the user or system is read, no file monitor is asked.
+/// Runs `git ls-files`; what it prints, and what it warns of.
 fn git(root: &Path, arguments: &[&str]) -> Result<(Vec<u8>, String), WalkError> {
-    let mut command = Command::new("git");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GIT_") {
-            command.env_remove(name);
-        }
-    }
-    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
-    let mut git_dir = std::ffi::OsString::from("--git-dir=");
-    git_dir.push(root.join(".git"));
-    let mut tree = std::ffi::OsString::from("--work-tree=");
-    tree.push(root);
-    command
-        .current_dir(root)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", null)
-        .env("GIT_NO_LAZY_FETCH", "1")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C")
-        .args([git_dir, tree])
-        .args(["-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-c", "safe.directory=*"])
-        .args(["-c", "core.bare=false", "--no-optional-locks", "--literal-pathspecs", "ls-files", "-z", "--full-name"])
-        .args(arguments)
-        .stdin(Stdio::null());
-    let output = command.output().map_err(|source| WalkError::GitMissing { root: root.to_owned(), source })?;
+    let missing = |source| WalkError::GitMissing { root: root.to_owned(), source };
+    let mut command = git::command(root).map_err(missing)?;
+    command.args(["ls-files", "-z", "--full-name"]).args(arguments);
+    let output = command.output().map_err(missing)?;
     let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if !output.status.success() {
         let message = if message.is_empty() { output.status.to_string() } else { message };
@@ -359,6 +348,8 @@ fn os_path(bytes: &[u8]) -> PathBuf {
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use std::process::Command;
 
     use super::*;
 

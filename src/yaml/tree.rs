@@ -102,6 +102,12 @@ impl Budget {
         Self { visits: limits::YAML_VISITS, followed: limits::YAML_FOLLOWED }
     }
 
+    /// Spends the work of looking at so many nodes.
+    fn visit(&mut self, nodes: usize) -> Result<(), Exhausted> {
+        self.visits = self.visits.checked_sub(nodes).ok_or(Exhausted)?;
+        Ok(())
+    }
+
     /// Spends one node; `followed` where it was reached through an alias or a merge key.
     pub fn spend(&mut self, followed: bool) -> Result<(), Exhausted> {
         self.visits = self.visits.checked_sub(1).ok_or(Exhausted)?;
@@ -226,6 +232,8 @@ impl<'a> Tree<'a> {
         if open.contains(&id) {
             return Ok(Vec::new());
         }
+        // a mapping behind many aliases costs its size each time
+        budget.visit(pairs.len())?;
         open.push(id);
         let mut entries: Vec<Entry<'_>> = Vec::with_capacity(pairs.len());
         let mut merges = Vec::new();

@@ -126,8 +126,7 @@ impl Registry for Memory {
                 return Ok(Named { digest, known_by: KnownBy::Header, manifest: None });
             }
             let (media_type, bytes) = &self.content[&digest];
-            let manifest =
-                Manifest { digest: digest.clone(), media_type: (*media_type).to_owned(), bytes: bytes.clone() };
+            let manifest = Manifest::hashed(digest.algorithm(), *media_type, bytes.clone());
             Ok(Named { digest, known_by: KnownBy::Bytes, manifest: Some(manifest) })
         })
     }

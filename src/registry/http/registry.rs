@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
 
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::limits;
 use crate::reference::Repository;
 use crate::registry::content::{ACCEPT, check_body, check_media_type, malformed};
@@ -45,7 +45,7 @@ impl Http {
             return Ok(Named { digest, known_by: KnownBy::Header, manifest: None });
         }
         let manifest = self.again(move || self.get(endpoint, target)).await?;
-        Ok(Named { digest: manifest.digest.clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
+        Ok(Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
     }
 
     /// The digest in the header; `None` where only a GET can tell.
@@ -90,8 +90,8 @@ impl Http {
             check_bytes(endpoint, expected, &bytes)?;
         }
         check_body(&endpoint.host, &media_type, &bytes)?;
-        let digest = asked.cloned().or(claimed).unwrap_or_else(|| Digest::sha256(&bytes));
-        Ok(Manifest { digest, media_type, bytes })
+        let algorithm = asked.or(claimed.as_ref()).map_or(Algorithm::Sha256, Digest::algorithm);
+        Ok(Manifest::hashed(algorithm, media_type, bytes))
     }
 
     async fn read(&self, endpoint: &Endpoint, digest: &Digest, limit: usize) -> Result<Bytes, RegistryError> {
