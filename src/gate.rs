@@ -125,6 +125,9 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
         gate.judge(work, &answers, &more);
     }
     Gate::collect(works, &mut outcome);
+    // Places that share an anchor share its edit.
+    outcome.edits.sort();
+    outcome.edits.dedup();
     gate.source_findings(&mut outcome);
     if let Some(judging) = &gate.judging {
         outcome.findings.extend(judge::policy_findings(judging));
