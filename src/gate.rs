@@ -71,6 +71,8 @@ pub struct Request<'a> {
     pub platforms: &'a [Platform],
     /// Whether registries may be asked.
     pub resolve: bool,
+    /// Whether the run is over everything that the policy speaks of, so that what covered nothing is not needed.
+    pub whole: bool,
     /// How many requests may be under way at once.
     pub jobs: usize,
     /// The run's clock.
@@ -96,7 +98,8 @@ struct Work<'a> {
 
 /// Runs the gate. `progress` is told how many of how many names have been answered.
 pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn Fn(usize, usize) + Sync)) -> Outcome {
-    let Request { files, unread, files_read, files_ignored, judge, mode, platforms, resolve, jobs, now } = request;
+    let Request { files, unread, files_read, files_ignored, judge, mode, platforms, resolve, whole, jobs, now } =
+        request;
     let judging = match judge {
         Judge::Policy(policy) => Some(Judging { policy, now, used: BTreeSet::new() }),
         Judge::Nothing => None,
@@ -130,7 +133,7 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
     outcome.edits.dedup();
     gate.source_findings(&mut outcome);
     if let Some(judging) = &gate.judging {
-        outcome.findings.extend(judge::policy_findings(judging));
+        outcome.findings.extend(judge::policy_findings(judging, whole));
     }
     outcome.not_evaluated = gate.not_evaluated.into_iter().collect();
     outcome
@@ -227,7 +230,11 @@ impl<'a> Gate<'a> {
             reference: None,
             place: None,
             message: format!("`{}` can't be judged: {reason}", work.occurrence.text),
-            help: "write the image out, or check what is rendered: `… | plimsoll check -`".to_owned(),
+            help: if reason.starts_with(NOT_A_REFERENCE) {
+                "correct the name: REGISTRY/REPOSITORY:TAG in lower case, a digest in full".to_owned()
+            } else {
+                "write the image out, or check what is rendered: `… | plimsoll check -`".to_owned()
+            },
             policy,
         });
         work.settled = Some((verdict, Some(reason)));
@@ -378,13 +385,17 @@ impl<'a> Gate<'a> {
                 reference: None,
                 place: Some((file.clone(), unread.place)),
                 message: format!("could hold an image and can't be read: {}", unread.reason),
-                help: "mend the file, or leave it out with `ignore:` in the config".to_owned(),
+                help: "mend or render the file, or leave it out with `ignore:` in a GateConfig beside the policy"
+                    .to_owned(),
                 policy: policy.clone(),
             });
         let findings: Vec<Finding> = findings.collect();
         outcome.findings.extend(findings);
     }
 }
+
+/// How the reason begins where a text is written out and the grammar refuses it.
+const NOT_A_REFERENCE: &str = "not a reference";
 
 static NOT_ASKED: RegistryError = RegistryError::Refused { reason: String::new() };
 

@@ -194,8 +194,8 @@ pub fn absence(error: &RegistryError) -> (Status, &'static str) {
     }
 }
 
-/// Exceptions that are past their day, soon will be, or covered nothing.
-pub fn policy_findings(judging: &Judging<'_>) -> Vec<Finding> {
+/// Exceptions that are past their day, soon will be, or (where the run was over the whole) covered nothing.
+pub fn policy_findings(judging: &Judging<'_>, whole: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, exception) in judging.policy.exceptions().iter().enumerate() {
         let (image, expires, owner) = (exception.image().text(), exception.expires(), exception.owner());
@@ -205,7 +205,7 @@ pub fn policy_findings(judging: &Judging<'_>) -> Vec<Finding> {
                 format!("the exception for {image} ended on {expires} and counts no more"),
                 format!("take it out, or ask {owner} for a new day"),
             ),
-            _ if !judging.used.contains(&at) => (
+            _ if whole && !judging.used.contains(&at) => (
                 "exception-unused",
                 format!("the exception for {image} covered nothing in this run"),
                 "take it out once no file needs it".to_owned(),

@@ -22,10 +22,10 @@ pub const ERROR_BYTES: usize = 16 << 10;
 /// Time to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// Deadline of one request with its whole body: a drip of a byte a second must end.
-pub const REQUEST: Duration = Duration::from_secs(60);
+pub const REQUEST: Duration = Duration::from_secs(30);
 /// Deadline of a credential helper.
 pub const HELPER: Duration = Duration::from_secs(20);
-/// Attempts of one request, the first included (only for 429, 5xx, resets and time-outs).
+/// Attempts of one request, the first included (only for 429, 5xx and resets).
 pub const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt, doubled for each later one; a quarter more or less by chance, so that many don't return at once.
 pub const BACKOFF: Duration = Duration::from_millis(500);

@@ -63,6 +63,7 @@ fn run_with<'a>(judge: Judge<'a>, memory: &Memory, texts: &[&str], change: impl 
         mode: Mode::Check,
         platforms: &[],
         resolve: true,
+        whole: true,
         jobs: 4,
         now: now(),
     };

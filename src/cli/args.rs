@@ -221,9 +221,9 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The folder to look at; the policy is written there
-    #[arg(value_name = "PATH", default_value = ".")]
-    pub(crate) path: PathBuf,
+    /// The folder to look at, where the policy is written; without it, the root of the git work tree
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
     /// Print the policy and write nothing
     #[arg(long)]
     pub(crate) print: bool,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use plimsoll::outcome::Exit;
 use plimsoll::policy;
+use plimsoll::report::plural;
 use plimsoll::rule::built_in::{BUILT_INS, built_in};
 use plimsoll::rule::setting::nearest;
 use plimsoll::rule::table::{RULES, kind};
@@ -68,10 +69,14 @@ fn check(file: &Path) -> Result<Exit, Failure> {
     let text = fs::read_to_string(file).with_context(|| format!("can't read {shown}"))?;
     let ids: Vec<&str> = formats().iter().map(|format| format.id()).collect();
     let policy = policy::load(&text, &shown, Timestamp::now(), &ids)?.policy;
-    let mut said = format!("{shown}: a policy with {} statements", policy.statements().len());
+    let (statements, exceptions) = (policy.statements().len(), policy.exceptions().len());
+    let mut said = format!("{shown}: a policy with {}", plural(statements, "statement"));
     let idle: Vec<&str> =
         policy.statements().iter().filter(|statement| !statement.can_deny()).map(policy::Statement::name).collect();
-    let _ = writeln!(said, " and {} exceptions", policy.exceptions().len());
+    let _ = writeln!(said, " and {}", plural(exceptions, "exception"));
+    if statements == 0 {
+        said.push_str("note: without a statement nothing is allowed\n");
+    }
     for name in idle {
         let _ = writeln!(said, "note: statement `{name}` has no rule at deny, so nothing is allowed by it alone");
     }

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use plimsoll::edit::{self, Edit};
 use plimsoll::finding::{Finding, Level, Status};
 use plimsoll::gate::{self, Judge, Mode, Request};
-use plimsoll::image::Platform;
 use plimsoll::outcome::{Exit, Outcome, Verdict};
 use plimsoll::registry::Registry;
-use plimsoll::report::Run;
+use plimsoll::report::{Run, plural};
+use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
 use plimsoll::span::Place;
 
-use super::args::{Check, Pin, ReportFormat};
+use super::args::{Asking, Check, Pin, ReportFormat};
 use super::governing::{self, Config, Governing};
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
@@ -30,11 +30,10 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
         governing: Some(&governing),
         beside: governing.config.as_ref(),
         named: named.as_ref(),
-        offline: arguments.asking.offline,
-        platforms: &arguments.asking.platform,
+        asking: &arguments.asking,
         mode: Mode::Check,
         resolve: !arguments.no_resolve,
-        jobs: arguments.asking.jobs,
+        whole: arguments.paths.paths.is_empty(),
         now,
         command: "check",
         quiet: arguments.output.quiet,
@@ -46,6 +45,9 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
 
 /// `plimsoll pin`.
 pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
+    if arguments.asking.platform.len() > 1 {
+        return Err(anyhow!("pin takes one --platform: a reference has room for one digest").into());
+    }
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?;
     if governing.is_none() && !arguments.no_policy {
@@ -58,11 +60,10 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         governing: governing.as_ref().filter(|_| !arguments.no_policy),
         beside: governing.as_ref().and_then(|governing| governing.config.as_ref()),
         named: named.as_ref(),
-        offline: arguments.asking.offline,
-        platforms: &arguments.asking.platform,
+        asking: &arguments.asking,
         mode: Mode::Pin { update: arguments.update },
         resolve: true,
-        jobs: arguments.asking.jobs,
+        whole: false,
         now,
         command: "pin",
         quiet: arguments.output.quiet,
@@ -85,6 +86,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
             print::out(diff::unified(&outcome.files[*file].path, &outcome.files[*file].bytes, new).as_bytes())?;
         }
         print::reports(&run, &outcome, &arguments.output, true)?;
+        say_pinned(&outcome, arguments);
         return Ok(exit);
     }
     if !arguments.check {
@@ -92,13 +94,16 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         replace(&replacements(&outcome, &targets, &spliced)?).map_err(anyhow::Error::from)?;
     }
     print::reports(&run, &outcome, &arguments.output, false)?;
-    if !arguments.output.quiet && arguments.output.reports.format == ReportFormat::Text {
-        print::err(&pinned_line(&outcome, arguments.check));
-    }
+    say_pinned(&outcome, arguments);
     Ok(exit)
 }
 
-fn pinned_line(outcome: &Outcome, only_check: bool) -> String {
+/// The last line of `pin`, for people.
+fn say_pinned(outcome: &Outcome, arguments: &Pin) {
+    if arguments.output.quiet || arguments.output.reports.format != ReportFormat::Text {
+        return;
+    }
+    let only_show = arguments.check || arguments.diff;
     let files: BTreeSet<usize> = outcome.edits.iter().map(|(file, _)| *file).collect();
     let left = outcome
         .references
@@ -109,9 +114,10 @@ fn pinned_line(outcome: &Outcome, only_check: bool) -> String {
                 && matches!(&judged.occurrence.subject, Subject::Image(reference) if reference.digest().is_none())
         })
         .count();
-    let verb = if only_check { "would pin" } else { "pinned" };
+    let verb = if only_show { "would pin" } else { "pinned" };
     let left = if left > 0 { format!("; {left} allowed but not editable, left as they are") } else { String::new() };
-    format!("{verb} {} references in {} files{left}\n", outcome.edits.len(), files.len())
+    let (edits, files) = (plural(outcome.edits.len(), "reference"), plural(files.len(), "file"));
+    print::err(&format!("{verb} {edits} in {files}{left}\n"));
 }
 
 /// What `check` and `pin` share.
@@ -119,11 +125,10 @@ struct Gate<'a> {
     governing: Option<&'a Governing>,
     beside: Option<&'a Config>,
     named: Option<&'a Config>,
-    offline: bool,
-    platforms: &'a [Platform],
+    asking: &'a Asking,
     mode: Mode,
     resolve: bool,
-    jobs: usize,
+    whole: bool,
     now: Timestamp,
     command: &'static str,
     quiet: bool,
@@ -131,7 +136,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let (router, layouts) = network::router(self.named, self.beside, self.offline)?;
+        let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -150,9 +155,10 @@ impl Gate<'_> {
             files_ignored: ignored,
             judge: self.governing.map_or(Judge::Nothing, |governing| Judge::Policy(&governing.policy)),
             mode: self.mode,
-            platforms: self.platforms,
+            platforms: &self.asking.platform,
             resolve: self.resolve,
-            jobs: self.jobs,
+            whole: self.whole,
+            jobs: self.asking.jobs,
             now: self.now,
         };
         let mut outcome = ask(request, &router, self.quiet)?;
@@ -184,7 +190,7 @@ fn ask(request: Request<'_>, registry: &dyn Registry, quiet: bool) -> anyhow::Re
 
 fn nested_policy(path: String) -> Finding {
     Finding {
-        rule: "nested-policy",
+        rule: NESTED_POLICY.id,
         level: Level::Warn,
         status: Status::Violated,
         reference: None,

@@ -35,7 +35,8 @@ fn git(root: &Path, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
     let mut command = git::command(root).context("git can't be run")?;
     let output = command.args(arguments).output().context("git can't be run")?;
     if !output.status.success() {
-        bail!("git: {}", String::from_utf8_lossy(&output.stderr).trim());
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        bail!("git: {}", if said.is_empty() { "it knows no such thing" } else { said.as_str() });
     }
     Ok(output.stdout)
 }

@@ -24,6 +24,8 @@ pub(crate) const FILE: &str = "plimsoll.yaml";
 pub(crate) struct Config {
     pub(crate) settings: GateConfig,
     pub(crate) folder: PathBuf,
+    /// The folder that `ignore:` is relative to: the policy's, or for the machine's own file the work tree.
+    pub(crate) ignore_from: PathBuf,
 }
 
 /// The policy of a run, and the config that stands beside it.
@@ -69,7 +71,7 @@ pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Gove
     let formats: Vec<&str> = table::formats().iter().map(|format| format.id()).collect();
     let loaded = policy::load(&text, &shown, now, &formats)?;
     let folder = path.parent().map_or_else(|| here.clone(), Path::to_owned);
-    let config = loaded.config.map(|settings| Config { settings, folder: folder.clone() });
+    let config = loaded.config.map(|settings| Config { settings, folder: folder.clone(), ignore_from: folder.clone() });
     Ok(Some(Governing { policy: loaded.policy, config, folder, path }))
 }
 
@@ -85,7 +87,9 @@ pub(crate) fn config(path: Option<&Path>, from: Option<&str>) -> Result<Option<C
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
     let settings = policy::load_config(&text, &shown)?;
     let folder = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
-    Ok(Some(Config { settings, folder }))
+    let here = std::env::current_dir().context("the current folder can't be found")?;
+    let ignore_from = walk::work_tree(&here).unwrap_or(here);
+    Ok(Some(Config { settings, folder, ignore_from }))
 }
 
 /// The bytes of a config in the commit, and how it is shown; `None` for one outside the work tree, which is the machine's.
@@ -104,8 +108,14 @@ fn committed(path: &Path, absolute: &Path, name: &str) -> anyhow::Result<Option<
 
 /// The contract's way out where no policy was found.
 pub(crate) fn none_found() -> Failure {
+    let here = std::env::current_dir().is_ok_and(|here| here.join(FILE).is_file());
+    let near = if here {
+        format!("; the one in this folder is used only when it is named: `--policy {FILE}`")
+    } else {
+        String::new()
+    };
     Failure::Other(anyhow!(
-        "no policy: there is no {FILE} at the root of the git work tree (outside git: in the current folder)\n\
+        "no policy: there is no {FILE} at the root of the git work tree (outside git: in the current folder){near}\n\
          write one with `plimsoll init`, name one with `--policy`, or pin without judging: `plimsoll pin --no-policy`"
     ))
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use plimsoll::init;
 use plimsoll::outcome::Exit;
 use plimsoll::reference::Reference;
-use plimsoll::source::Subject;
+use plimsoll::source::{Subject, walk};
 
 use super::args::{Init, Paths};
 use super::governing::FILE;
@@ -16,7 +16,11 @@ use super::{Failure, print};
 
 /// Writes `plimsoll.yaml` into the folder.
 pub(crate) fn init(arguments: &Init) -> Result<Exit, Failure> {
-    let folder = &arguments.path;
+    let here = std::env::current_dir().context("the current folder can't be found")?;
+    let folder = match &arguments.path {
+        Some(path) => path.clone(),
+        None => walk::work_tree(&here).unwrap_or(here),
+    };
     if !folder.is_dir() {
         return Err(anyhow!("{} is not a folder; a policy stands at the root of a repository", folder.display()).into());
     }
@@ -29,7 +33,7 @@ pub(crate) fn init(arguments: &Init) -> Result<Exit, Failure> {
             _ => None,
         })
         .collect();
-    let absolute = std::path::absolute(folder).context("the folder's path can't be made absolute")?;
+    let absolute = std::path::absolute(&folder).context("the folder's path can't be made absolute")?;
     let name = absolute.file_name().map_or("policy".into(), |name| name.to_string_lossy().into_owned());
     let text = init::policy(&name, references);
     if arguments.print {
@@ -43,6 +47,9 @@ pub(crate) fn init(arguments: &Init) -> Result<Exit, Failure> {
         .open(&path)
         .with_context(|| format!("{} is not written (an existing policy is never replaced)", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
-    print::err(&format!("wrote {}; look at it, then run `plimsoll check`\n", path.display()));
+    let elsewhere = walk::work_tree(&folder).is_some_and(|root| fs::canonicalize(&folder).is_ok_and(|own| own != root));
+    let how =
+        if elsewhere { format!("plimsoll check --policy {}", path.display()) } else { "plimsoll check".to_owned() };
+    print::err(&format!("wrote {}; look at it, then run `{how}`\n", path.display()));
     Ok(Exit::Clean)
 }

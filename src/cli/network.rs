@@ -4,7 +4,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use plimsoll::registry::credentials::{Credentials, Sources};
 use plimsoll::registry::http::{Deadlines, Proxies};
 use plimsoll::registry::router::Router;
@@ -26,14 +26,25 @@ pub(crate) fn router(
             if entries.iter().any(|other| other.prefix == entry.prefix) {
                 continue;
             }
+            let place = |path: &String| config.folder.join(path);
+            if let Some(layout) = entry.layout.as_ref().map(place).filter(|path| !path.join("oci-layout").is_file()) {
+                bail!(
+                    "line {} of the config: {} is no OCI image layout: it holds no oci-layout",
+                    entry.line,
+                    layout.display()
+                );
+            }
+            if let Some(ca) = entry.ca.as_ref().map(place).filter(|path| !path.is_file()) {
+                bail!("line {} of the config: there is no file {}", entry.line, ca.display());
+            }
             layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
             entries.push(RawEntry {
                 prefix: entry.prefix.clone(),
                 mirrors: entry.mirrors.clone(),
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
-                ca: entry.ca.as_ref().map(|path| config.folder.join(path)),
-                layout: entry.layout.as_ref().map(|path| config.folder.join(path)),
+                ca: entry.ca.as_ref().map(place),
+                layout: entry.layout.as_ref().map(place),
             });
         }
     }

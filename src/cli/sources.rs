@@ -63,7 +63,7 @@ pub(crate) fn gather(
         if arguments.paths.len() > 1 {
             return Err(anyhow!("`-` stands alone: other paths can't be mixed with standard input").into());
         }
-        return Ok(stream(format)?);
+        return Ok(stream(format, arguments.allow_empty)?);
     }
     let current = std::env::current_dir().context("the current folder can't be found")?;
     let configs = [named, governing.and_then(|governing| governing.config.as_ref())];
@@ -71,18 +71,24 @@ pub(crate) fn gather(
         .into_iter()
         .flatten()
         .filter_map(|config| Some((config, config.settings.ignore.as_ref()?)))
-        .map(|(config, globs)| Ignored::new(&config.folder, globs.texts()))
+        .map(|(config, globs)| Ignored::new(&config.ignore_from, globs.texts()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(anyhow::Error::from)?;
     let request = walk::Request { paths: &arguments.paths, current: &current, format, ignore: &ignore };
     let discovered = walk::discover(&request).map_err(anyhow::Error::from)?;
-    if discovered.files.is_empty() && discovered.unseen.is_empty() && !arguments.allow_empty {
+    // The run's own policy is read like every file, and is no reason to believe that something was looked at.
+    let own = governing.and_then(|governing| fs::canonicalize(&governing.path).ok());
+    let only_own = discovered.files.iter().all(|file| !file.named && fs::canonicalize(&file.path).ok() == own);
+    if only_own && discovered.unseen.is_empty() && !arguments.allow_empty {
+        let ignored = if discovered.ignored > 0 { " beside what `ignore:` leaves out" } else { "" };
         let what = match arguments.paths.as_slice() {
             [] => "the current folder holds".to_owned(),
             [path] => format!("{} holds", path.display()),
             _ => "these paths hold".to_owned(),
         };
-        return Err(anyhow!("{what} no file that could name an image; say --allow-empty if that is meant").into());
+        return Err(
+            anyhow!("{what} no file that could name an image{ignored}; say --allow-empty if that is meant").into()
+        );
     }
     scan(&discovered, governing)
 }
@@ -94,7 +100,7 @@ fn format(id: &str) -> anyhow::Result<&'static dyn Format> {
     })
 }
 
-fn stream(format: Option<&'static dyn Format>) -> anyhow::Result<Gathered> {
+fn stream(format: Option<&'static dyn Format>, allow_empty: bool) -> anyhow::Result<Gathered> {
     let format = format.map_or_else(|| self::format(STREAM_FORMAT), Ok)?;
     let mut bytes = Vec::new();
     std::io::stdin()
@@ -104,6 +110,12 @@ fn stream(format: Option<&'static dyn Format>) -> anyhow::Result<Gathered> {
         .context("can't read standard input")?;
     if bytes.len() as u64 > limits::SOURCE_BYTES {
         return Err(anyhow!("standard input is longer than {} bytes", limits::SOURCE_BYTES));
+    }
+    let says_something = |line: &[u8]| !matches!(line.trim_ascii(), [] | [b'#', ..] | b"---" | b"...");
+    if !allow_empty && !bytes.split(|byte| *byte == b'\n').any(says_something) {
+        return Err(anyhow!(
+            "standard input is empty; did the command before it fail? say --allow-empty if that is meant"
+        ));
     }
     let target = Target { path: PathBuf::from(STREAM), format, refused: None };
     Ok(Gathered {

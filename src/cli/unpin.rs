@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use plimsoll::edit::{self, Edit};
 use plimsoll::outcome::Exit;
+use plimsoll::report::plural;
 use plimsoll::source::Subject;
 
 use super::args::{PolicyArgs, Unpin};
@@ -48,7 +49,7 @@ pub(crate) fn unpin(arguments: &Unpin) -> Result<Exit, Failure> {
     }
     if !arguments.quiet {
         let verb = if arguments.diff { "would unpin" } else { "unpinned" };
-        print::err(&format!("{verb} {changed} references\n"));
+        print::err(&format!("{verb} {}\n", plural(changed, "reference")));
     }
     Ok(Exit::Clean)
 }

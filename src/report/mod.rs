@@ -43,6 +43,11 @@ pub fn text(run: &Run, outcome: &Outcome, style: Style) -> String {
     text::render(run, outcome, style)
 }
 
+/// A count with its noun.
+pub fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Text with everything a terminal obeys written out, its line ends kept.
 pub fn visible_lines(text: &str) -> String {
     text.split('\n').map(text::visible).collect::<Vec<_>>().join("\n")

@@ -7,9 +7,11 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin, Renderer, Snippet};
 
-use super::{Run, Style};
+use super::{Run, Style, plural};
 use crate::finding::{Finding, Level, Status};
 use crate::outcome::{Judged, Outcome, Verdict};
+use crate::registry::KnownBy;
+use crate::rule::built_in::EXISTS;
 use crate::span::LineIndex;
 
 /// Longest piece of a source line that is shown, in bytes, on each side of the image.
@@ -28,11 +30,16 @@ pub(super) fn render(run: &Run, outcome: &Outcome, style: Style) -> String {
         }
     }
     let mut notes: Notes<'_> = BTreeMap::new();
+    let mut silent: BTreeMap<&str, Vec<(&Judged, &Finding)>> = BTreeMap::new();
     for (judged, findings) in outcome.references.iter().zip(&mut by_reference) {
         findings.sort_by_key(|finding| weight(finding));
+        if let (false, [finding, ..], Some(cause)) = (style.verbose, findings.as_slice(), cause(judged, findings)) {
+            silent.entry(cause).or_default().push((judged, finding));
+            continue;
+        }
         if style.verbose || matches!(judged.verdict, Verdict::Deny | Verdict::Undecided) {
             let path = visible(&outcome.files[judged.file].path);
-            let group = group(judged, findings, path, &indexes[judged.file], run);
+            let group = group(judged, findings, path, &indexes[judged.file], run, style.verbose);
             text.push_str(&renderer.render(&[group]));
             text.push_str("\n\n");
             continue;
@@ -41,6 +48,10 @@ pub(super) fn render(run: &Run, outcome: &Outcome, style: Style) -> String {
             let key = (finding.status == Status::Excepted, finding.rule, finding.help.as_str());
             notes.entry(key).or_default().push((judged, finding));
         }
+    }
+    for (cause, rows) in silent {
+        text.push_str(&renderer.render(&[unanswered(outcome, cause, &rows)]));
+        text.push_str("\n\n");
     }
     for finding in outcome.findings.iter().filter(|finding| finding.reference.is_none()) {
         text.push_str(&renderer.render(&[loose(finding)]));
@@ -60,6 +71,30 @@ pub(super) fn render(run: &Run, outcome: &Outcome, style: Style) -> String {
 
 /// What stands in no verdict's way, by kind: excepted or not, rule, help.
 type Notes<'a> = BTreeMap<(bool, &'static str, &'a str), Vec<(&'a Judged, &'a Finding)>>;
+
+/// Why a reference is undecided, where nothing but the registry's silence is the reason: many may share it.
+fn cause<'a>(judged: &Judged, findings: &[&'a Finding]) -> Option<&'a str> {
+    let deciding: Vec<&&Finding> = findings.iter().filter(|finding| weight(finding) < 2).collect();
+    match (judged.verdict, deciding.as_slice()) {
+        (Verdict::Undecided, [only]) if only.rule == EXISTS.id => Some(only.message.split_once(": ")?.1),
+        _ => None,
+    }
+}
+
+/// References that share one reason for being undecided.
+fn unanswered<'a>(outcome: &Outcome, cause: &str, rows: &[(&'a Judged, &'a Finding)]) -> Group<'a> {
+    let title = format!("{}, for the same reason", plural(rows.len(), "reference"));
+    let title = if rows.len() == 1 { one_line(&rows[0].0.occurrence.text) } else { title };
+    let mut group = Group::with_title(Mark::ERROR.with_name(Some("undecided")).primary_title(title));
+    for (judged, _) in rows {
+        let place = judged.occurrence.place;
+        let path = visible(&outcome.files[judged.file].path);
+        let row = format!("{path}:{}:{}  {}", place.line, place.column, one_line(&judged.occurrence.text));
+        group = group.element(Mark::NOTE.no_name().message(row));
+    }
+    group = group.element(Mark::NOTE.with_name(Some("exists (undecided)")).message(visible(cause)));
+    group.element(Mark::HELP.message(rows.first().map_or_else(String::new, |(_, finding)| visible(&finding.help))))
+}
 
 /// What decides comes first.
 fn weight(finding: &Finding) -> u8 {
@@ -101,6 +136,7 @@ fn group<'a>(
     path: String,
     index: &LineIndex<'a>,
     run: &Run,
+    verbose: bool,
 ) -> Group<'a> {
     let (mark, word) = match judged.verdict {
         Verdict::Deny => (Mark::ERROR, "deny"),
@@ -131,6 +167,13 @@ fn group<'a>(
     }
     for help in helps.into_iter().filter(|help| !help.is_empty()) {
         group = group.element(Mark::HELP.message(visible(help)));
+    }
+    if let (true, Some(digest), Some(known)) = (verbose, &judged.digest, judged.known_by) {
+        let how = match known {
+            KnownBy::Bytes => "hashed",
+            KnownBy::Header => "by the registry's word",
+        };
+        group = group.element(Mark::NOTE.message(format!("names {digest} ({how})")));
     }
     if let Some(reason) = judged.reason.as_deref().filter(|_| findings.is_empty()) {
         group = group.element(Mark::NOTE.message(visible(reason)));
@@ -280,20 +323,16 @@ fn summary(text: &mut String, run: &Run, outcome: &Outcome) {
     if !outcome.not_evaluated.is_empty() {
         let _ = writeln!(text, "not evaluated without asking a registry: {}", outcome.not_evaluated.join(", "));
     }
-    let policy = run
-        .policy
-        .as_deref()
-        .map_or("no policy: nothing was judged".to_owned(), |file| format!("policy: {}", visible(file)));
+    let policy =
+        run.policy.as_deref().map_or("no policy: nothing was judged but that the registry has it".to_owned(), |file| {
+            format!("policy: {}", visible(file))
+        });
     let layouts = if run.layouts.is_empty() {
         String::new()
     } else {
         format!("; images from layouts on disk: {}", visible(&run.layouts.join(", ")))
     };
     let _ = writeln!(text, "{policy}{layouts}");
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]

@@ -59,10 +59,10 @@ pub const UNRESOLVABLE_REFERENCE: BuiltIn = BuiltIn {
     id: "unresolvable-reference",
     summary: "which image this is can't be known from the file",
     explain: "\
-The image is a template, a variable without a default, or a text that no runtime takes for a reference. What can't be \
+The image is a template, a variable, or a text that no runtime takes for a reference. What can't be \
 known can't be judged, so it is undecided.
 
-To satisfy it, write the image itself, give the variable a default, or check the rendered file.",
+To satisfy it, write the image itself, or check the rendered file: `helm template … | plimsoll check -`.",
     level: Level::Deny,
     adjustable: true,
 };
@@ -116,8 +116,21 @@ To satisfy it, take the exception out of the policy.",
     adjustable: false,
 };
 
+/// A policy file that is not the run's.
+pub const NESTED_POLICY: BuiltIn = BuiltIn {
+    id: "nested-policy",
+    summary: "a plimsoll.yaml that this run does not use",
+    explain: "\
+One policy holds for a run: the one that `--policy` names, else the one at the root of the git work tree. A second one \
+in a folder below would let a part of a repository judge itself.
+
+To satisfy it, move its statements into the policy at the root, with `where: {paths: [...]}`.",
+    level: Level::Warn,
+    adjustable: false,
+};
+
 /// Every built-in.
-pub const BUILT_INS: [BuiltIn; 7] = [
+pub const BUILT_INS: [BuiltIn; 8] = [
     UNMATCHED,
     EXISTS,
     UNRESOLVABLE_REFERENCE,
@@ -125,6 +138,7 @@ pub const BUILT_INS: [BuiltIn; 7] = [
     EXCEPTION_EXPIRED,
     EXCEPTION_EXPIRING,
     EXCEPTION_UNUSED,
+    NESTED_POLICY,
 ];
 
 /// The built-in of that id.

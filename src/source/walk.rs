@@ -75,7 +75,7 @@ pub struct Discovered {
 #[non_exhaustive]
 pub enum WalkError {
     /// A named path that is not there or can't be looked at.
-    #[error("{shown} can't be read: {source}")]
+    #[error("{shown} can't be read")]
     Path {
         /// As the user named it.
         shown: String,

@@ -40,7 +40,7 @@ fn policy_check_and_schema() {
     let answer = repository.run(&["policy", "check"]);
     assert_eq!(
         (answer.code, answer.stdout.as_str()),
-        (0, "plimsoll.yaml: a policy with 1 statements and 0 exceptions\n")
+        (0, "plimsoll.yaml: a policy with 1 statement and 0 exceptions\n")
     );
     repository.write("other.yaml", "kind: Pod\n");
     assert_eq!(code(&repository, &["policy", "check", "other.yaml"]), 2);

@@ -118,9 +118,9 @@ fn on_a_terminal() {
 #[test]
 fn quiet_leaves_out_the_summary() {
     let repository = good();
-    assert!(repository.run(&["pin", "--check"]).stderr.contains("would pin 1 references in 1 files"));
+    assert!(repository.run(&["pin", "--check"]).stderr.contains("would pin 1 reference in 1 file"));
     assert_eq!(repository.run(&["pin", "-q"]).stderr, "");
     assert_eq!(repository.run(&["unpin", "-q"]).stderr, "");
-    assert!(repository.run(&["pin"]).stderr.contains("pinned 1 references in 1 files"));
-    assert_eq!(repository.run(&["unpin"]).stderr, "unpinned 1 references\n");
+    assert!(repository.run(&["pin"]).stderr.contains("pinned 1 reference in 1 file"));
+    assert_eq!(repository.run(&["unpin"]).stderr, "unpinned 1 reference\n");
 }

@@ -168,3 +168,9 @@ fn a_stream_is_printed_whole_or_not_at_all() {
     let answer = repository.run_with(&["unpin", "--diff", "-"], pinned.as_bytes());
     assert!(answer.stdout.starts_with("--- a/-\n+++ b/-\n@@ "), "{}", answer.stdout);
 }
+
+#[test]
+fn pin_takes_one_platform() {
+    let arguments = ["pin", "--platform", "linux/amd64", "--platform", "linux/arm64"];
+    assert_eq!(code(&good(), &arguments), 2);
+}

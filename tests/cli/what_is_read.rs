@@ -70,3 +70,83 @@ fn unknown_options_and_commands_are_wrong_usage() {
         assert_eq!(code(&repository, arguments), 0, "{arguments:?}");
     }
 }
+
+#[test]
+fn an_empty_stream_is_not_a_clean_one() {
+    let repository = good();
+    for input in ["", "\n \n", "---\n# nothing\n"] {
+        for command in ["check", "pin", "unpin", "list"] {
+            assert_eq!(repository.run_with(&[command, "-"], input.as_bytes()).code, 2, "{command} of {input:?}");
+            let allowed = repository.run_with(&[command, "-", "--allow-empty"], input.as_bytes());
+            assert_eq!(allowed.code, 0, "{command} of {input:?}");
+        }
+    }
+    assert_eq!(repository.run_with(&["check", "-"], b"a: 1\n").code, 0);
+}
+
+#[test]
+fn the_policy_alone_is_nothing_to_look_at() {
+    let repository = Repository::new();
+    repository.write("plimsoll.yaml", LIBRARY_ONLY);
+    repository.write("Dockerfile", "FROM evil.example/x\n");
+    assert_eq!(code(&repository, &["check"]), 2);
+    assert_eq!(code(&repository, &["check", "--allow-empty"]), 0);
+    repository.write("a.yaml", pod("image: evil.example/x:1"));
+    assert_eq!(code(&repository, &["check"]), 1);
+}
+
+#[test]
+fn ignore_of_a_machines_config_is_relative_to_the_work_tree() {
+    let (machine, repository) = (Repository::new(), bad());
+    machine.write(
+        "machine.yaml",
+        "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {ignore: [b.yaml, \"registry/**\"]}\n",
+    );
+    let config = machine.path("machine.yaml").display().to_string();
+    assert_eq!(code(&repository, &["check"]), 1);
+    let answer = repository.run(&["check", "--config", &config]);
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+    assert!(answer.stdout.contains("ignored"), "{}", answer.stdout);
+}
+
+#[test]
+fn settings_that_lead_nowhere_are_said_at_once() {
+    let repository = good();
+    for setting in ["layout: nowhere", "ca: nowhere.pem"] {
+        repository.write(
+            "machine.yaml",
+            format!(
+                "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec:\n  registries: [{{prefix: ghcr.io, {setting}}}]\n"
+            ),
+        );
+        let answer = repository.run(&["check", "--config", "machine.yaml"]);
+        assert!(answer.code == 2 && answer.stderr.contains("line 4"), "{setting}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn references_that_share_a_reason_are_told_together() {
+    let repository = good();
+    repository.write("plimsoll.yaml", LIBRARY_ONLY);
+    repository.write("b.yaml", pod("image: good:2"));
+    let answer = repository.run(&["check", "--offline"]);
+    assert_eq!(answer.code, 3);
+    assert!(answer.stdout.contains("undecided: 2 references, for the same reason"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("a.yaml:8:14") && answer.stdout.contains("b.yaml:8:14"), "{}", answer.stdout);
+}
+
+#[test]
+fn init_writes_to_the_root_and_says_how_another_place_is_used() {
+    let repository = Repository::new();
+    repository.write("sub/a.yaml", pod("image: good:1"));
+    repository.git(&["init", "-q"]);
+    let inside = |arguments: &[&str]| {
+        let output = repository.command(arguments).current_dir(repository.path("sub")).output().expect("runs");
+        support::answer(&output)
+    };
+    assert_eq!(inside(&["init", "."]).code, 0);
+    assert!(inside(&["check"]).stderr.contains("--policy plimsoll.yaml"));
+    fs::remove_file(repository.path("sub/plimsoll.yaml")).expect("removed");
+    assert_eq!(inside(&["init"]).code, 0);
+    assert!(repository.path("plimsoll.yaml").is_file());
+}

@@ -316,7 +316,8 @@ fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
 }
 
 fn timed_out(host: String, after: Duration) -> Failure {
-    Failure { again: true, ..RegistryError::TimedOut { host, after }.into() }
+    // Whoever was silent for the whole deadline is not asked again: three deadlines would be minutes.
+    RegistryError::TimedOut { host, after }.into()
 }
 
 fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {
