@@ -795,3 +795,24 @@ fn a_name_with_a_line_end_writes_no_line_of_a_diff() {
     assert_eq!(answer.stdout.lines().filter(|line| line.starts_with("+++")).count(), 1, "{}", answer.stdout);
     assert!(answer.stdout.starts_with("--- \"a/a\\012+++ b\\\\other.yaml\"\n"), "{}", answer.stdout);
 }
+
+#[test]
+fn a_comment_that_silences_a_rule() {
+    let files = [
+        ("on-the-line.yaml", pod("image: evil.example/x # plimsoll: ignore[trusted-registry] because")),
+        ("above.yaml", pod("# plimsoll: ignore[trusted-registry] because\n      image: evil.example/x")),
+    ];
+    for (name, text) in &files {
+        denied(&[(name, text)]);
+        let other = LIBRARY_ONLY.replace("spec:\n", "spec:\n  inline-ignores: [mutable-tag]\n");
+        let repository = Repository::with(&other, &[EVIL], &[(name, text)]);
+        assert_eq!(repository.check().code, 1, "{name}: another rule may be silenced");
+        let allowed = LIBRARY_ONLY.replace("spec:\n", "spec:\n  inline-ignores: [trusted-registry]\n");
+        let repository = Repository::with(&allowed, &[EVIL], &[(name, text)]);
+        let answer = repository.check();
+        assert_eq!(answer.code, 0, "{name}: {}", answer.stdout);
+        assert_eq!(answer.rules("excepted"), ["trusted-registry"], "{name}: each use is shown");
+    }
+    let built_in = LIBRARY_ONLY.replace("spec:\n", "spec:\n  inline-ignores: [exists]\n");
+    assert_eq!(Repository::with(&built_in, &[], &[]).check().code, 2);
+}
