@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
+use tempfile::TempPath;
 
 /// One file to replace.
 #[derive(Debug)]
@@ -55,25 +55,65 @@ pub(crate) fn replace(replacements: &[Replacement]) -> Result<(), ReplaceError> 
         }
     }
     for (at, (file, replacement)) in prepared.into_iter().zip(replacements).enumerate() {
-        if let Err(error) = file.commit() {
+        if let Err(error) = commit(file, &replacement.path) {
             return Err(io_error(replacement, error, &undo(&replacements[..at])));
         }
     }
     Ok(())
 }
 
-fn prepare(path: &Path, bytes: &[u8]) -> io::Result<AtomicWriteFile> {
-    let mut file = AtomicWriteFile::open(path)?;
+/// Writes the new text beside the file, with its mode and owner, synced and closed: a run over thousands of files must
+/// not hold thousands of descriptors. It is gone again when it is dropped.
+fn prepare(path: &Path, bytes: &[u8]) -> io::Result<TempPath> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let metadata = fs::metadata(path)?;
+    let mut file = tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".tmp").tempfile_in(folder(path))?;
     file.write_all(bytes)?;
+    keep_owner(file.as_file(), &metadata)?;
+    file.as_file().set_permissions(metadata.permissions())?;
     file.as_file().sync_all()?;
-    Ok(file)
+    Ok(file.into_temp_path())
+}
+
+/// Renames over the file, and syncs the folder that holds both.
+fn commit(prepared: TempPath, path: &Path) -> io::Result<()> {
+    prepared.persist(path).map_err(|error| error.error)?;
+    #[cfg(unix)]
+    fs::File::open(folder(path))?.sync_all()?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The owner and group stay, as far as this user may say so: root keeps another user's file theirs.
+#[cfg(unix)]
+fn keep_owner(file: &fs::File, metadata: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) == (metadata.uid(), metadata.gid()) {
+        return Ok(());
+    }
+    match std::os::unix::fs::fchown(file, Some(metadata.uid()), Some(metadata.gid())) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &fs::File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// Puts back what had been renamed, and says what became of it.
 fn undo(renamed: &[Replacement]) -> String {
     let kept: Vec<&str> = renamed
         .iter()
-        .filter(|replacement| prepare(&replacement.path, &replacement.old).and_then(AtomicWriteFile::commit).is_err())
+        .filter(|replacement| {
+            let prepared = prepare(&replacement.path, &replacement.old);
+            prepared.and_then(|prepared| commit(prepared, &replacement.path)).is_err()
+        })
         .map(|replacement| replacement.shown.as_str())
         .collect();
     if kept.is_empty() {

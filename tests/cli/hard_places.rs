@@ -124,3 +124,21 @@ fn unpin_leaves_a_link_out_of_the_tree() {
     symlink(outside.path("a.yaml"), repository.path("link.yaml")).expect("linked");
     assert_eq!((code(&repository, &["unpin"]), outside.read("a.yaml")), (0, pinned));
 }
+
+#[test]
+fn more_files_are_pinned_than_may_be_open_at_once() {
+    let repository = good();
+    for at in 0..300 {
+        repository.write(&format!("many/{at}.yaml"), pod("image: good:1"));
+    }
+    let program = env!("CARGO_BIN_EXE_plimsoll");
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" pin many", program])
+        .current_dir(repository.root())
+        .output()
+        .expect("sh runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for at in 0..300 {
+        assert!(repository.read(&format!("many/{at}.yaml")).contains("good:1@sha256:"), "{at}");
+    }
+}
