@@ -1,6 +1,7 @@
 //! The files of a run, read and searched: discovery, `ignore:`, standard input, and what must not be replaced.
 //! Only files that hold something are kept, so memory follows the references and not the tree.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,14 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, anyhow};
 use plimsoll::gate::{self, Scanned};
 use plimsoll::limits;
+use plimsoll::report::visible_lines;
 use plimsoll::source::walk::{self, Discovered, File, Ignored, Link};
 use plimsoll::source::{Format, Unread, table};
 use plimsoll::span::Place;
 
-use super::Failure;
 use super::args::Paths;
 use super::governing::{Config, FILE, Governing};
+use super::{Failure, print};
 
 /// How standard input is named and shown.
 const STREAM: &str = "-";
@@ -118,13 +120,16 @@ fn stream(format: Option<&'static dyn Format>, allow_empty: bool) -> anyhow::Res
         ));
     }
     let target = Target { path: PathBuf::from(STREAM), format, refused: None };
-    Ok(Gathered {
-        files: vec![gate::scan(STREAM.to_owned(), STREAM.to_owned(), bytes, format)],
-        read: 1,
-        targets: vec![target],
-        stream: true,
-        ..Gathered::default()
-    })
+    let scanned = gate::scan(STREAM.to_owned(), STREAM.to_owned(), bytes, format);
+    if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
+        say_barren("standard input");
+    }
+    Ok(Gathered { files: vec![scanned], read: 1, targets: vec![target], stream: true, ..Gathered::default() })
+}
+
+/// What was named and names no image is said aloud (soundness rule 25): the wrong file looks just like a clean one.
+fn say_barren(shown: &str) {
+    print::err(&format!("note: {} names no image\n", visible_lines(shown)));
 }
 
 /// What became of one file.
@@ -155,6 +160,8 @@ fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gather
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by(|a, b| a.0.cmp(&b.0));
 
+    let named: HashSet<&str> =
+        discovered.files.iter().filter(|file| file.named).map(|file| file.shown.as_str()).collect();
     let mut gathered = Gathered { ignored: discovered.ignored, ..Gathered::default() };
     for file in &discovered.files {
         let is_policy = file.shown.rsplit('/').next() == Some(FILE);
@@ -169,9 +176,14 @@ fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gather
                 gathered.targets.push(target);
                 gathered.files.push(scanned);
             }
-            Read::Nothing => gathered.read += 1,
+            Read::Nothing => {
+                gathered.read += 1;
+                if named.contains(shown.as_str()) {
+                    say_barren(&shown);
+                }
+            }
             Read::Failed(reason, unread) => {
-                if discovered.files.iter().any(|file| file.named && file.shown == shown) {
+                if named.contains(shown.as_str()) {
                     return Err(anyhow!("{shown} can't be read: {reason}").into());
                 }
                 gathered.unread.push((shown, unread));

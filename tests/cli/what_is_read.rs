@@ -81,7 +81,11 @@ fn an_empty_stream_is_not_a_clean_one() {
             assert_eq!(allowed.code, 0, "{command} of {input:?}");
         }
     }
-    assert_eq!(repository.run_with(&["check", "-"], b"a: 1\n").code, 0);
+    let stream = repository.run_with(&["check", "-"], b"a: 1\n");
+    assert_eq!((stream.code, stream.stderr.as_str()), (0, "note: standard input names no image\n"));
+    repository.write("none.yaml", "a: 1\n");
+    assert_eq!(repository.run(&["check", "none.yaml"]).stderr, "note: none.yaml names no image\n");
+    assert_eq!(repository.run(&["check", "."]).stderr, "", "a file that nobody named is not spoken of");
 }
 
 #[test]
