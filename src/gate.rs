@@ -1,5 +1,7 @@
 //! The pipeline: what was found, what the policy asks, what the registry says, a verdict for each, and edits.
 //! The only way from a reference to `allow`; the command line, a test and a webhook all come through here.
+//!
+//! Longer than most files: one pipeline, read from top to bottom.
 
 use std::collections::BTreeSet;
 

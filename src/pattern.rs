@@ -1,5 +1,7 @@
 //! Patterns over the parsed parts of a reference: host, path components, tag; anchored at both ends.
 //! Nothing is ever matched on the raw string, so a name that only looks alike never fits (soundness rule 5).
+//!
+//! Longer than most files: half of it is the table of what fits and what does not.
 
 use std::fmt;
 

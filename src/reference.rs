@@ -1,5 +1,7 @@
 //! An image reference as written and as meant, by the distribution grammar and nothing looser.
 //! It never guesses: what the grammar refuses is an error that names the part at fault.
+//!
+//! Longer than most files: half of it is the table of what the grammar takes and refuses.
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! Kubernetes objects in YAML and JSON, rendered or as templates of Helm, and everything else that is pod-shaped.
 //! It searches no embedded text (a manifest inside a `ConfigMap`) and no `CustomResourceDefinition`.
+//!
+//! Longer than most files: half of it is the table of spellings that readers disagree on.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

@@ -1,6 +1,8 @@
 //! Pod-shaped places at any depth of a document, whatever its kind, and the places of known custom resources.
 //! It finds nodes and says what shape they have; what their text means is not its business. A wrong shape (a map in
 //! place of a list) never hides an image: it is found and marked.
+//!
+//! Longer than most files: one walk over one tree, and its tests.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
