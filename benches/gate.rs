@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plimsoll::edit::{Edit, splice};
 use plimsoll::reference::Reference;
-use plimsoll::source::{Subject, table};
+use plimsoll::source::{Input, Subject, table};
 
 /// Every file below a folder that a format claims, read.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -19,7 +19,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if table::claiming(&path.to_string_lossy()).is_some() {
+            } else if !table::claiming(&path.to_string_lossy()).is_empty() {
                 let bytes = fs::read(&path).expect("a file");
                 found.push((path, bytes));
             }
@@ -45,8 +45,9 @@ fn list(criterion: &mut Criterion) {
                 files
                     .iter()
                     .map(|(path, bytes)| {
-                        let format = table::claiming(&path.to_string_lossy()).expect("claimed before");
-                        format.find(black_box(bytes)).occurrences.len()
+                        let shown = path.to_string_lossy();
+                        let input = Input::alone(&shown, black_box(bytes));
+                        table::read(&table::claiming(&shown), &input).occurrences.len()
                     })
                     .sum::<usize>()
             });
@@ -61,7 +62,7 @@ fn splicing(criterion: &mut Criterion) {
     let format = table::by_id("kubernetes").expect("the format");
     let digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let edits: Vec<Edit> = format
-        .find(&text)
+        .find(&Input::alone("pods.yaml", &text))
         .occurrences
         .into_iter()
         .filter(|found| matches!(found.subject, Subject::Image(_)))

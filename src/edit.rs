@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::reference::{LATEST, Reference};
-use crate::source::{Format, Found, Occurrence, Subject};
+use crate::source::{Found, Holds, Occurrence, Slot, Subject};
 use crate::span::Span;
 
 /// One replacement in one file.
@@ -49,6 +49,51 @@ pub fn unpinned_text(reference: &Reference) -> Option<String> {
         .then(|| reference.text_without_digest().to_owned())
 }
 
+/// The edit that gives an image `digest`; `None` where nothing would change, or nothing may.
+pub fn pin(occurrence: &Occurrence, digest: &Digest) -> Option<Edit> {
+    let Subject::Image(reference) = &occurrence.subject else { return None };
+    let slot = occurrence.seat()?;
+    let new = match slot.holds {
+        Holds::Tail => tail(reference, &slot, &pinned_text(reference, digest))?,
+        Holds::Digest { .. } => digest.to_string(),
+        Holds::Hex { .. } => digest.to_string().strip_prefix("sha256:")?.to_owned(),
+    };
+    (new != slot.text).then_some(Edit { span: slot.span, old: slot.text, new })
+}
+
+/// The edit that takes an image's digest off, where a tag stands beside it.
+pub fn unpin(occurrence: &Occurrence) -> Option<Edit> {
+    let Subject::Image(reference) = &occurrence.subject else { return None };
+    let text = unpinned_text(reference)?;
+    let slot = occurrence.seat()?;
+    let new = match slot.holds {
+        Holds::Tail => tail(reference, &slot, &text)?,
+        Holds::Digest { empty } | Holds::Hex { empty } => empty.to_owned(),
+    };
+    (new != slot.text).then_some(Edit { span: slot.span, old: slot.text, new })
+}
+
+/// What stands in the slot once the image's text is `text`, which differs only behind the name and tag.
+fn tail(reference: &Reference, slot: &Slot, text: &str) -> Option<String> {
+    let name = reference.text_without_digest();
+    let own = slot.text.split_once('@').map_or(slot.text.as_str(), |(own, _)| own);
+    // what is written stands in the slot up to its end, or nothing is known of what an edit there does
+    let rest = text.strip_prefix(name.strip_suffix(own)?)?;
+    reference.text().ends_with(&slot.text).then(|| rest.to_owned())
+}
+
+/// The text of an image once `edit` was made to its slot.
+fn text_after(occurrence: &Occurrence, slot: &Slot, edit: &Edit) -> String {
+    let text = &occurrence.text;
+    let name = text.split_once('@').map_or(text.as_str(), |(name, _)| name);
+    match slot.holds {
+        Holds::Tail => format!("{}{}", text.strip_suffix(slot.text.as_str()).unwrap_or(text), edit.new),
+        Holds::Digest { empty } | Holds::Hex { empty } if edit.new == empty => name.to_owned(),
+        Holds::Digest { .. } => format!("{name}@{}", edit.new),
+        Holds::Hex { .. } => format!("{name}@sha256:{}", edit.new),
+    }
+}
+
 /// Applies `edits` (in any order, doubles allowed) to `bytes`.
 pub fn splice(bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
     let mut ordered: Vec<&Edit> = edits.iter().collect();
@@ -71,10 +116,10 @@ pub fn splice(bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
     Ok(spliced)
 }
 
-/// Splices and proves: read again by `format`, exactly the intended references changed, and nothing else did.
-pub fn apply(format: &dyn Format, bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
+/// Splices and proves: read again by `read`, exactly the intended references changed, and nothing else did.
+pub fn apply(read: &dyn Fn(&[u8]) -> Found, bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
     let spliced = splice(bytes, edits)?;
-    prove(&format.find(bytes), &format.find(&spliced), edits)?;
+    prove(&read(bytes), &read(&spliced), edits)?;
     Ok(spliced)
 }
 
@@ -88,13 +133,21 @@ fn prove(before: &Found, after: &Found, edits: &[Edit]) -> Result<(), EditError>
         return unproved("what could not be read changed".to_owned());
     }
     let edits: BTreeMap<Span, &Edit> = edits.iter().map(|edit| (edit.span, edit)).collect();
-    let known: BTreeSet<Span> = before.occurrences.iter().filter_map(|occurrence| occurrence.span).collect();
+    if before.pointers.len() != after.pointers.len() {
+        return unproved("the files that it names changed".to_owned());
+    }
+    let known: BTreeSet<Span> = before.occurrences.iter().filter_map(written).collect();
     if let Some(span) = edits.keys().find(|span| !known.contains(span)) {
         return unproved(format!("no image stands at {}..{}", span.start, span.end));
     }
     for (old, new) in before.occurrences.iter().zip(&after.occurrences) {
-        let edit = old.span.and_then(|span| edits.get(&span));
-        let text = edit.map_or(old.text.as_str(), |edit| edit.new.as_str());
+        let edit = written(old).and_then(|span| edits.get(&span));
+        let slot =
+            old.slot.clone().or_else(|| Some(Slot { span: old.span?, text: old.text.clone(), holds: Holds::Tail }));
+        let text = match (edit, &slot) {
+            (Some(edit), Some(slot)) => text_after(old, slot, edit),
+            _ => old.text.clone(),
+        };
         if new.text != text || !same_place(old, new) {
             return unproved(format!("`{}` at {} reads `{}`", text, old.path, new.text));
         }
@@ -111,6 +164,11 @@ fn prove(before: &Found, after: &Found, edits: &[Edit]) -> Result<(), EditError>
     Ok(())
 }
 
+/// The bytes that an edit of this image would replace, whether it may be edited or not.
+fn written(occurrence: &Occurrence) -> Option<Span> {
+    occurrence.slot.as_ref().map(|slot| slot.span).or(occurrence.span)
+}
+
 /// Same document, path, line, role and kind of place; the column may move when an edit stands before it on the line.
 fn same_place(old: &Occurrence, new: &Occurrence) -> bool {
     old.document == new.document
@@ -121,6 +179,7 @@ fn same_place(old: &Occurrence, new: &Occurrence) -> bool {
         && old.uneditable == new.uneditable
         && old.ignores == new.ignores
         && old.parts.is_none() == new.parts.is_none()
+        && old.slot.is_none() == new.slot.is_none()
 }
 
 #[cfg(test)]

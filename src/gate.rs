@@ -18,7 +18,7 @@ use crate::reference::Reference;
 use crate::registry::{KnownBy, Registry, RegistryError};
 use crate::resolve::{self, Answers, Questions};
 use crate::rule::Needs;
-use crate::source::{Format, Found, Occurrence, Subject, Unread};
+use crate::source::{Found, Occurrence, Subject, Unread};
 
 /// One file with what a format found in it.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ impl<'a> Gate<'a> {
             }
         };
         work.pins = work.occurrence.uneditable.is_none()
-            && work.occurrence.span.is_some()
+            && edit::pin(&work.occurrence, &Digest::sha256(b"")).is_some()
             && match self.mode {
                 Mode::Check => false,
                 Mode::Pin { update } => reference.digest().is_none() || (update && reference.written_tag().is_some()),
@@ -345,22 +345,24 @@ impl<'a> Gate<'a> {
         }
         let verdict = Verdict::of(&work.findings);
         if verdict == Verdict::Allow && work.pins {
-            let new = edit::pinned_text(&written, &target);
-            if let Some(span) = work.occurrence.span.filter(|_| new != work.occurrence.text) {
-                work.edit = Some(Edit { span, old: work.occurrence.text.clone(), new });
-            }
+            work.edit = edit::pin(&work.occurrence, &target);
         }
         work.digest = Some(target);
         work.known_by = Some(resolved.known_by);
         work.settled = Some((verdict, None));
     }
 
-    fn collect(works: Vec<Work<'_>>, outcome: &mut Outcome) {
+    fn collect(mut works: Vec<Work<'_>>, outcome: &mut Outcome) {
+        keep_what_is_not_allowed(&mut works);
         for work in works {
             let reference = outcome.references.len();
             let (verdict, reason) = work.settled.unwrap_or((Verdict::Undecided, Some("not judged".to_owned())));
-            let reason =
-                reason.or_else(|| work.occurrence.uneditable.as_ref().map(|why| format!("not editable: {why}")));
+            let reason = reason.or_else(|| {
+                let assumes = work.occurrence.assumes.as_ref().map(|what| format!("assumes {what}"));
+                let fixed = work.occurrence.uneditable.as_ref().map(|why| format!("not editable: {why}"));
+                let both: Vec<String> = assumes.into_iter().chain(fixed).collect();
+                (!both.is_empty()).then(|| both.join("; "))
+            });
             outcome
                 .findings
                 .extend(work.findings.into_iter().map(|finding| Finding { reference: Some(reference), ..finding }));
@@ -393,6 +395,20 @@ impl<'a> Gate<'a> {
             });
         let findings: Vec<Finding> = findings.collect();
         outcome.findings.extend(findings);
+    }
+}
+
+/// Takes back the edits of bytes that also belong to a reference that is not allowed: an anchor, a variable.
+fn keep_what_is_not_allowed(works: &mut [Work<'_>]) {
+    let is_left = |work: &&Work<'_>| !matches!(work.settled, Some((Verdict::Allow | Verdict::Skipped, _)));
+    let left: BTreeSet<_> =
+        works.iter().filter(is_left).filter_map(|work| Some((work.file, work.occurrence.seat()?.span))).collect();
+    for work in works {
+        if work.edit.as_ref().is_some_and(|edit| left.contains(&(work.file, edit.span))) {
+            work.edit = None;
+            let reason = "it shares its text with an image that is not allowed";
+            work.occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
+        }
     }
 }
 
@@ -466,10 +482,4 @@ fn child_for(image: &Image, platforms: &[Platform]) -> Result<Option<Digest>, St
         (Some(_), Some(_)) => Err(format!("more than one image for {wanted}; name its variant")),
         (None, _) => Err(format!("no image for {wanted}")),
     }
-}
-
-/// Reads one file by its format; kept apart so that every caller reads in the same way.
-pub fn scan(path: String, policy_path: String, bytes: Vec<u8>, format: &dyn Format) -> Scanned {
-    let found = format.find(&bytes);
-    Scanned { path, policy_path, bytes, found }
 }

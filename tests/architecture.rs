@@ -41,7 +41,22 @@ const HOUSE: [&str; 24] = [
 /// `*` stands for a folder that holds one idea, whose files may import each other.
 const SHARED: [(&str, &[&str]); 8] = [
     ("yaml/", &["*"]),
-    ("source/", &["mod.rs", "git.rs", "subject.rs", "template.rs", "custom_resource.rs", "pod.rs", "page.rs"]),
+    (
+        "source/",
+        &[
+            "mod.rs",
+            "custom_resource.rs",
+            "git.rs",
+            "beside.rs",
+            "subject.rs",
+            "template.rs",
+            "place.rs",
+            "select.rs",
+            "pod.rs",
+            "page.rs",
+            "stream.rs",
+        ],
+    ),
     ("registry/", &["mod.rs", "settings.rs", "credentials.rs", "content.rs", "memo.rs", "layout.rs", "http/"]),
     ("image/", &["*"]),
     ("rule/", &["mod.rs", "setting.rs", "example.rs", "kind.rs", "platform_choice.rs", "built_in.rs"]),

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use plimsoll::source::table;
-use plimsoll::source::{Found, Subject};
+use plimsoll::source::{Found, Input, Subject};
 use plimsoll::span::{LineIndex, Place};
 use serde_json::Value;
 
@@ -70,7 +70,7 @@ fn agrees_with_the_oracle() {
     let mut images = 0;
     for (file, expected) in expectations(&root) {
         let bytes = fs::read(root.join(&file)).expect("the file");
-        let found = kubernetes.find(&bytes);
+        let found = kubernetes.find(&Input::alone("x.yaml", &bytes));
         spans_hold_their_text(&file, &bytes, &found);
         if !expected["error"].is_null() {
             continue;
@@ -204,7 +204,7 @@ fn nothing_vanishes() {
         }
         let mut rows = BY_HAND.iter();
         let Some((_, texts, unread)) = rows.find(|(name, _, _)| file.ends_with(name)) else { panic!("{file} by hand") };
-        let found = kubernetes.find(&fs::read(root.join(&file)).expect("the file"));
+        let found = kubernetes.find(&Input::alone("x.yaml", &fs::read(root.join(&file)).expect("the file")));
         let ours: Vec<&str> = found.occurrences.iter().map(|occurrence| occurrence.text.as_str()).collect();
         assert_eq!((ours.as_slice(), found.unread.len()), (*texts, *unread), "{file}: {:?}", found.unread);
     }

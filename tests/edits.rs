@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plimsoll::digest::Digest;
 use plimsoll::edit::{self, Edit, EditError};
-use plimsoll::source::{Format, Found, Occurrence, Subject, Unread, table};
+use plimsoll::source::{Format, Found, Input, Occurrence, Subject, Unread, table};
 use plimsoll::span::{Place, Span};
 use proptest::prelude::*;
 use registry::{Behaviour, OCI_IMAGE, Reply, Server};
 use support::Repository;
 
-fn kubernetes() -> &'static dyn Format {
-    table::by_id("kubernetes").expect("the format")
+fn read(bytes: &[u8]) -> Found {
+    table::by_id("kubernetes").expect("the format").find(&Input::alone("x.yaml", bytes))
 }
 
 /// What a pin may touch, by span: several places share one where an alias leads to it.
@@ -219,13 +219,13 @@ proptest! {
         bytes in document(),
         chosen in proptest::collection::vec(any::<bool>(), 1..6),
     ) {
-        let found = kubernetes().find(&bytes);
+        let found = read(&bytes);
         prop_assert_eq!(&found.unread, &vec![]);
         let edits = pins(&bytes, &found, &chosen);
-        let after = edit::apply(kubernetes(), &bytes, &edits)
+        let after = edit::apply(&read, &bytes, &edits)
             .map_err(|error| TestCaseError::fail(format!("{error}\n{}", String::from_utf8_lossy(&bytes))))?;
         prop_assert!(only_the_spans_changed(&bytes, &after, &edits), "{}", String::from_utf8_lossy(&after));
-        let now = kubernetes().find(&after);
+        let now = read(&after);
         prop_assert_eq!(now.occurrences.len(), found.occurrences.len());
         for (old, new) in found.occurrences.iter().zip(&now.occurrences) {
             let wanted = edits.iter().find(|edit| Some(edit.span) == old.span).map_or(&old.text, |edit| &edit.new);
@@ -235,10 +235,10 @@ proptest! {
 
     #[test]
     fn pinning_twice_changes_nothing_and_unpinning_gives_the_original(bytes in document()) {
-        let found = kubernetes().find(&bytes);
+        let found = read(&bytes);
         let edits = pins(&bytes, &found, &[]);
-        let pinned = edit::apply(kubernetes(), &bytes, &edits).expect("applied");
-        let now = kubernetes().find(&pinned);
+        let pinned = edit::apply(&read, &bytes, &edits).expect("applied");
+        let now = read(&pinned);
         prop_assert_eq!(pins(&pinned, &now, &[]), vec![]);
         for reference in editable(&now).values() {
             let digest = reference.digest().expect("all that can be pinned is");
@@ -254,7 +254,7 @@ proptest! {
                 new: edit::unpinned_text(&reference).expect("a tag stands beside it"),
             })
             .collect();
-        let unpinned = edit::apply(kubernetes(), &pinned, &back).expect("applied");
+        let unpinned = edit::apply(&read, &pinned, &back).expect("applied");
         let tagged: Vec<Edit> = editable(&found).into_iter()
             .filter(|(_, reference)| reference.written_tag().is_none() && reference.digest().is_none())
             .map(|(span, reference)| {
@@ -276,7 +276,7 @@ fn the_generator_makes_what_can_and_what_cannot_be_edited() {
     let (mut can, mut can_not, mut shared, mut twice) = (0, 0, 0, 0);
     for _ in 0..200 {
         let bytes = document().new_tree(&mut runner).expect("a document").current();
-        let found = kubernetes().find(&bytes);
+        let found = read(&bytes);
         let spans = editable(&found);
         can += spans.len();
         let fixed = |occurrence: &&Occurrence| occurrence.uneditable.is_some();
@@ -306,8 +306,8 @@ impl<F: Fn(&mut Found) + Sync> Format for Liar<F> {
         true
     }
 
-    fn find(&self, bytes: &[u8]) -> Found {
-        let mut found = kubernetes().find(bytes);
+    fn find(&self, input: &Input<'_>) -> Found {
+        let mut found = read(input.bytes);
         if self.always || self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
             (self.lie)(&mut found);
         }
@@ -318,17 +318,17 @@ impl<F: Fn(&mut Found) + Sync> Format for Liar<F> {
 const TWO: &[u8] = b"spec:\n  containers: # a:1\n    - image: a:1\n    - image: b:1\n";
 
 fn pin_first() -> Vec<Edit> {
-    pins(TWO, &kubernetes().find(TWO), &[true, false])
+    pins(TWO, &read(TWO), &[true, false])
 }
 
 #[test]
 fn a_format_that_lies_about_the_second_reading_is_refused() {
     fn refused(lie: impl Fn(&mut Found) + Sync) {
         let liar = Liar { asked: AtomicUsize::new(0), lie, always: false };
-        let result = edit::apply(&liar, TWO, &pin_first());
+        let result = edit::apply(&|bytes| liar.find(&Input::alone("x.yaml", bytes)), TWO, &pin_first());
         assert!(matches!(result, Err(EditError::Unproved(_))), "{result:?}");
     }
-    assert!(edit::apply(kubernetes(), TWO, &pin_first()).is_ok());
+    assert!(edit::apply(&read, TWO, &pin_first()).is_ok());
     refused(|found| drop(found.occurrences.pop()));
     refused(|found| found.occurrences.push(found.occurrences[0].clone()));
     refused(|found| found.occurrences.swap(0, 1));
@@ -362,7 +362,7 @@ fn an_edit_that_is_not_of_an_image_is_refused() {
         edit(TWO.len() - 4, "b:1", "'b:2"),
         edit(TWO.len() - 4, "b:1", "b:1@sha256:ff"),
     ] {
-        let result = edit::apply(kubernetes(), TWO, &edits);
+        let result = edit::apply(&read, TWO, &edits);
         assert!(matches!(result, Err(EditError::Unproved(_))), "{edits:?}: {result:?}");
     }
     // A format that points elsewhere is stopped by the bytes that stand there.
@@ -373,7 +373,10 @@ fn an_edit_that_is_not_of_an_image_is_refused() {
     };
     let mut wrong = pin_first();
     wrong[0].span = Span::new(0, 3);
-    assert_eq!(edit::apply(&liar, TWO, &wrong), Err(EditError::Stale(wrong[0].clone())));
+    assert_eq!(
+        edit::apply(&|bytes| liar.find(&Input::alone("x.yaml", bytes)), TWO, &wrong),
+        Err(EditError::Stale(wrong[0].clone()))
+    );
 }
 
 #[test]
@@ -387,7 +390,7 @@ fn below_a_key_that_stands_twice_nothing_is_edited() {
         (b"spec: {containers: [{image: &a 'a:1', \"im\\u0061ge\": 'b:1'}, {image: *a}]}\n", 0),
     ];
     for (text, expected) in rows {
-        let found = kubernetes().find(text);
+        let found = read(text);
         assert!(found.occurrences.len() > expected || expected == 1, "{}", String::from_utf8_lossy(text));
         assert_eq!(editable(&found).len(), expected, "{}", String::from_utf8_lossy(text));
     }
@@ -441,7 +444,7 @@ fn cases() -> Vec<Case> {
 
 /// What `unpin` must leave of a pinned file: no digest where a tag stands beside it, `:latest` where the pin wrote it.
 fn expected_unpinned(case: &Case) -> Vec<u8> {
-    let found = kubernetes().find(&case.input);
+    let found = read(&case.input);
     if !found.unread.is_empty() {
         return case.input.clone();
     }

@@ -4,11 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plimsoll::source::table;
-use plimsoll::source::{Format, Found, Occurrence, Subject};
+use plimsoll::digest::Digest;
+use plimsoll::edit::{self, Edit};
+use plimsoll::source::beside::Surroundings;
+use plimsoll::source::{Format, Found, Input, Kinds, Occurrence, Role, Subject, table};
 use serde::Deserialize;
 
+/// What a label says of one reference; what it leaves out is not compared.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(deny_unknown_fields)]
 struct Row {
     line: usize,
     column: usize,
@@ -16,14 +20,61 @@ struct Row {
     path: String,
     text: String,
     state: String,
+    #[serde(default)]
+    role: Option<String>,
+    #[serde(default)]
+    editable: Option<bool>,
+    #[serde(default)]
+    parts: Option<Vec<(String, String)>>,
+}
+
+/// A label of a whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Label {
+    found: Vec<Row>,
+    unread: Vec<UnreadRow>,
+    pointers: Vec<PointerRow>,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct UnreadRow {
+    line: usize,
+    column: usize,
+    could: bool,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct PointerRow {
+    path: String,
+    format: String,
+    #[serde(default)]
+    glob: bool,
+}
+
+/// The rows of the Kubernetes format's first labels are a bare list, which says nothing of what is unread.
+fn label(bytes: &[u8]) -> (Label, bool) {
+    match serde_json::from_slice::<Vec<Row>>(bytes) {
+        Ok(found) => (Label { found, ..Label::default() }, false),
+        Err(_) => (serde_json::from_slice(bytes).expect("a label"), true),
+    }
 }
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn rows(found: &Found) -> Vec<Row> {
+fn rows(found: &Found, bytes: &[u8]) -> Vec<Row> {
+    let role = |role: Role| serde_json::to_value(role).expect("a word").as_str().expect("a word").to_owned();
+    let part = |part: &plimsoll::source::Part| {
+        (part.field.to_string(), String::from_utf8_lossy(part.span.of(bytes).unwrap_or(b"outside")).into_owned())
+    };
     let row = |occurrence: &Occurrence| Row {
+        role: Some(role(occurrence.role)),
+        editable: Some(occurrence.seat().is_some()),
+        parts: occurrence.parts.as_ref().map(|parts| parts.iter().map(part).collect()),
         line: occurrence.place.line,
         column: occurrence.place.column,
         document: occurrence.document,
@@ -42,6 +93,16 @@ fn rows(found: &Found) -> Vec<Row> {
 /// What differs, as text; empty where nothing does.
 fn difference(expected: &[Row], found: &[Row]) -> Vec<String> {
     let (mut expected, mut found) = (expected.to_vec(), found.to_vec());
+    // what a label leaves out is as it was found, or as it is where nothing is said: an image that may be edited
+    for row in &mut expected {
+        let same = |other: &&Row| {
+            (other.line, other.column, &other.path, &other.text) == (row.line, row.column, &row.path, &row.text)
+        };
+        let other = found.iter().find(same);
+        row.role = row.role.take().or_else(|| other.and_then(|other| other.role.clone()));
+        row.parts = row.parts.take().or_else(|| other.and_then(|other| other.parts.clone()));
+        row.editable = row.editable.or_else(|| other.and_then(|other| other.editable));
+    }
     expected.sort();
     found.sort();
     let missing = expected.iter().filter(|row| !found.contains(row)).map(|row| format!("missing {row:?}"));
@@ -74,8 +135,9 @@ fn labelled_manifests() {
     let mut seen = 0;
     for path in sorted(&folder.join("labelled")) {
         let expected = labels.get(&name(&path)).unwrap_or_else(|| panic!("{} has no label", path.display()));
-        let found = kubernetes.find(&fs::read(&path).expect("the file"));
-        let lines = difference(expected, &rows(&found));
+        let bytes = fs::read(&path).expect("the file");
+        let found = kubernetes.find(&Input::alone("labelled.yaml", &bytes));
+        let lines = difference(expected, &rows(&found, &bytes));
         wrong.extend(lines.into_iter().map(|line| format!("{}: {line}", name(&path))));
         seen += 1;
     }
@@ -98,41 +160,69 @@ fn cases_of_every_format() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn check(format: &dyn Format, case: &Path) -> Vec<String> {
-    let of = |stem: &str| sorted(case).into_iter().find(|path| path.file_stem().is_some_and(|found| found == stem));
-    let input = fs::read(of("input").expect("an input")).expect("the input");
-    let expected = of("found")
-        .map_or_else(Vec::new, |path| serde_json::from_slice(&fs::read(path).expect("the rows")).expect("rows"));
-    let found = format.find(&input);
-    let mut lines = difference(&expected, &rows(&found));
+fn check(format: &'static dyn Format, case: &Path) -> Vec<String> {
+    let of = |stem: &str| {
+        let is = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().split('.').next() == Some(stem))
+        };
+        sorted(case).into_iter().find(is)
+    };
+    let place = of("input").expect("an input");
+    let input = fs::read(&place).expect("the input");
+    let expected = fs::read(case.join("found.json")).unwrap_or_else(|_| b"[]".to_vec());
+    let (expected, whole) = label(&expected);
+    let path = fs::read_to_string(case.join("path")).map_or_else(|_| name(&place), |path| path.trim().to_owned());
+    let around = fs::canonicalize(case).expect("a folder").join("beside");
+    let beside = if around.is_dir() { Surroundings::of(&around.join("input"), None) } else { Surroundings::none() };
+    let kinds = Kinds::none();
+    let read = |bytes: &[u8]| table::read(&[format], &Input { path: &path, bytes, beside: &beside, kinds: &kinds });
+    let found = read(&input);
+    let mut lines = difference(&expected.found, &rows(&found, &input));
+    if whole {
+        let unread: Vec<UnreadRow> = found
+            .unread
+            .iter()
+            .map(|row| UnreadRow { line: row.place.line, column: row.place.column, could: row.could_hold_reference })
+            .collect();
+        if unread != expected.unread {
+            lines.push(format!("unread {:?} expected, {:?} found", expected.unread, found.unread));
+        }
+        let row = |row: &plimsoll::source::Pointer| PointerRow {
+            path: row.path.clone(),
+            format: row.format.to_owned(),
+            glob: row.glob,
+        };
+        let pointers: Vec<PointerRow> = found.pointers.iter().map(row).collect();
+        if pointers != expected.pointers {
+            lines.push(format!("pointers {:?} expected, {pointers:?} found", expected.pointers));
+        }
+    }
     if let Some(pinned) = of("pinned").map(|path| fs::read(path).expect("the pinned file")) {
-        lines.extend(pins_only_the_spans(&input, &pinned, &found));
+        lines.extend(pins(&read, &input, &pinned, &found));
     }
     lines
 }
 
-/// Bytes outside the spans of editable images are the same; inside, a tag and a digest may follow the text.
-fn pins_only_the_spans(input: &[u8], pinned: &[u8], found: &Found) -> Option<String> {
-    let editable = |occurrence: &&Occurrence| {
-        matches!(occurrence.subject, Subject::Image(_)) && occurrence.uneditable.is_none() && found.unread.is_empty()
+/// Every editable image pinned to the digest of the fixtures gives the bytes of the fixture; a second time gives them again.
+fn pins(read: &dyn Fn(&[u8]) -> Found, input: &[u8], pinned: &[u8], found: &Found) -> Option<String> {
+    let ones: Digest = Digest::parse(&format!("sha256:{}", "1".repeat(64))).expect("a digest");
+    let edits = |found: &Found| -> Vec<Edit> {
+        let is_unpinned = |occurrence: &&Occurrence| matches!(&occurrence.subject, Subject::Image(reference) if reference.digest().is_none());
+        let unread = !found.unread.is_empty();
+        let edits = found.occurrences.iter().filter(is_unpinned).filter_map(|occurrence| edit::pin(occurrence, &ones));
+        if unread { Vec::new() } else { edits.collect() }
     };
-    let mut spans: Vec<_> =
-        found.occurrences.iter().filter(editable).filter_map(|occurrence| occurrence.span).collect();
-    spans.sort();
-    spans.dedup();
-    let (mut before, mut after) = (0, 0);
-    for span in spans {
-        let kept = &input[before..span.end];
-        if pinned.get(after..after + kept.len()) != Some(kept) {
-            return Some(format!("bytes differ before offset {}", span.end));
-        }
-        (before, after) = (span.end, after + kept.len());
-        let rest = &pinned[after..];
-        let tag = if rest.starts_with(b":latest@") { ":latest".len() } else { 0 };
-        let digest = b"@sha256:";
-        if rest[tag..].starts_with(digest) && !input[before..].starts_with(digest) {
-            after += tag + digest.len() + 64;
-        }
+    let after = match edit::apply(read, input, &edits(found)) {
+        Ok(after) => after,
+        Err(error) => return Some(format!("pin: {error}")),
+    };
+    if after != pinned {
+        let at = after.iter().zip(pinned).take_while(|(a, b)| a == b).count();
+        let near = |bytes: &[u8]| {
+            String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 90).min(bytes.len())]).into_owned()
+        };
+        return Some(format!("pinned differs at byte {at}:\n  wanted {:?}\n  found  {:?}", near(pinned), near(&after)));
     }
-    (pinned[after..] != input[before..]).then(|| format!("bytes differ behind offset {before}"))
+    let again = edits(&read(&after));
+    (!again.is_empty()).then(|| format!("a second pin makes {again:?}"))
 }

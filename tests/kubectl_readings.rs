@@ -1,7 +1,7 @@
 //! What kubectl 1.x runs, and what this tool sees: inputs where readers of YAML differ, each with the image that
 //! `kubectl label --local -o jsonpath` printed for it. Whatever kubectl reads is found, or the document is undecided.
 
-use plimsoll::source::{Subject, table};
+use plimsoll::source::{Input, Subject, table};
 
 const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n";
 
@@ -33,7 +33,7 @@ const READINGS: [(&str, &[&str], bool); 20] = [
 fn what_kubectl_reads_is_found_or_undecided() {
     let kubernetes = table::by_id("kubernetes").expect("the format");
     for (text, read, unread) in READINGS {
-        let found = kubernetes.find(format!("{POD}{text}").as_bytes());
+        let found = kubernetes.find(&Input::alone("x.yaml", format!("{POD}{text}").as_bytes()));
         let image = |subject: &Subject| matches!(subject, Subject::Image(_));
         let texts: Vec<&str> =
             found.occurrences.iter().filter(|it| image(&it.subject)).map(|it| it.text.as_str()).collect();
@@ -47,6 +47,6 @@ fn what_kubectl_reads_is_found_or_undecided() {
 #[test]
 fn a_value_with_a_tag_is_undecided() {
     let text = format!("{POD}spec:\n  containers:\n  - image: !!binary ZXZpbA==\n");
-    let found = table::by_id("kubernetes").expect("the format").find(text.as_bytes());
+    let found = table::by_id("kubernetes").expect("the format").find(&Input::alone("x.yaml", text.as_bytes()));
     assert!(matches!(found.occurrences[0].subject, Subject::Unresolvable { .. }));
 }

@@ -210,8 +210,8 @@ fn splice(outcome: &Outcome, targets: &[sources::Target]) -> Result<BTreeMap<usi
     let mut spliced = BTreeMap::new();
     for (file, edits) in by_file {
         let source = &outcome.files[file];
-        let format = targets.get(file).map(|target| target.format).context("an edited file has a format")?;
-        let new = edit::apply(format, &source.bytes, &edits)
+        let target = targets.get(file).context("an edited file has a format")?;
+        let new = edit::apply(&|bytes| target.read(bytes), &source.bytes, &edits)
             .with_context(|| format!("{} is left alone, and so is every other file", source.path))?;
         spliced.insert(file, new);
     }

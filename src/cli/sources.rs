@@ -6,14 +6,15 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use plimsoll::gate::{self, Scanned};
+use plimsoll::gate::Scanned;
 use plimsoll::limits;
 use plimsoll::report::visible_lines;
+use plimsoll::source::beside::Surroundings;
 use plimsoll::source::walk::{self, Discovered, File, Ignored, Link};
-use plimsoll::source::{Format, Unread, table};
+use plimsoll::source::{Format, Found, Input, Kinds, Unread, table};
 use plimsoll::span::Place;
 
 use super::args::Paths;
@@ -25,14 +26,26 @@ const STREAM: &str = "-";
 /// What standard input is, unless `--as` says.
 const STREAM_FORMAT: &str = "kubernetes";
 
-/// Where the bytes of a scanned file go back to.
+/// Where the bytes of a scanned file go back to, and how they are read.
 #[derive(Clone)]
 pub(crate) struct Target {
     /// The file itself, links resolved.
     pub(crate) path: PathBuf,
-    pub(crate) format: &'static dyn Format,
+    /// As it is shown.
+    pub(crate) shown: String,
+    pub(crate) formats: Vec<&'static dyn Format>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) kinds: Arc<Kinds>,
     /// Why it must not be replaced.
     pub(crate) refused: Option<String>,
+}
+
+impl Target {
+    /// Reads bytes as this file's.
+    pub(crate) fn read(&self, bytes: &[u8]) -> Found {
+        let input = Input { path: &self.shown, bytes, beside: &self.surroundings, kinds: &self.kinds };
+        table::read(&self.formats, &input)
+    }
 }
 
 /// All that the paths of a run hold.
@@ -61,14 +74,17 @@ pub(crate) fn gather(
     governing: Option<&Governing>,
 ) -> Result<Gathered, Failure> {
     let format = arguments.format.as_deref().map(format).transpose()?;
+    let configs = [named, governing.and_then(|governing| governing.config.as_ref())];
+    let mut kinds = Kinds::none();
+    configs.iter().flatten().for_each(|config| kinds.extend(&config.settings.kinds));
+    let kinds = Arc::new(kinds);
     if arguments.paths.iter().any(|path| path.as_os_str() == STREAM) {
         if arguments.paths.len() > 1 {
             return Err(anyhow!("`-` stands alone: other paths can't be mixed with standard input").into());
         }
-        return Ok(stream(format, arguments.allow_empty)?);
+        return Ok(stream(format, arguments.allow_empty, kinds)?);
     }
     let current = std::env::current_dir().context("the current folder can't be found")?;
-    let configs = [named, governing.and_then(|governing| governing.config.as_ref())];
     let ignore = configs
         .into_iter()
         .flatten()
@@ -92,7 +108,7 @@ pub(crate) fn gather(
             anyhow!("{what} no file that could name an image{ignored}; say --allow-empty if that is meant").into()
         );
     }
-    scan(&discovered, governing)
+    scan(&discovered, governing, &kinds)
 }
 
 fn format(id: &str) -> anyhow::Result<&'static dyn Format> {
@@ -102,7 +118,7 @@ fn format(id: &str) -> anyhow::Result<&'static dyn Format> {
     })
 }
 
-fn stream(format: Option<&'static dyn Format>, allow_empty: bool) -> anyhow::Result<Gathered> {
+fn stream(format: Option<&'static dyn Format>, allow_empty: bool, kinds: Arc<Kinds>) -> anyhow::Result<Gathered> {
     let format = format.map_or_else(|| self::format(STREAM_FORMAT), Ok)?;
     let mut bytes = Vec::new();
     std::io::stdin()
@@ -119,8 +135,16 @@ fn stream(format: Option<&'static dyn Format>, allow_empty: bool) -> anyhow::Res
             "standard input is empty; did the command before it fail? say --allow-empty if that is meant"
         ));
     }
-    let target = Target { path: PathBuf::from(STREAM), format, refused: None };
-    let scanned = gate::scan(STREAM.to_owned(), STREAM.to_owned(), bytes, format);
+    let target = Target {
+        path: PathBuf::from(STREAM),
+        shown: STREAM.to_owned(),
+        formats: vec![format],
+        surroundings: Surroundings::none(),
+        kinds,
+        refused: None,
+    };
+    let found = target.read(&bytes);
+    let scanned = Scanned { path: STREAM.to_owned(), policy_path: STREAM.to_owned(), bytes, found };
     if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
         say_barren("standard input");
     }
@@ -140,7 +164,7 @@ enum Read {
 }
 
 /// Reads and searches on every core; the result is in the order of the shown paths.
-fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gathered, Failure> {
+fn scan(discovered: &Discovered, governing: Option<&Governing>, kinds: &Arc<Kinds>) -> Result<Gathered, Failure> {
     let folder = governing.and_then(|governing| fs::canonicalize(&governing.folder).ok());
     let own = governing.and_then(|governing| fs::canonicalize(&governing.path).ok());
     let next = AtomicUsize::new(0);
@@ -151,7 +175,7 @@ fn scan(discovered: &Discovered, governing: Option<&Governing>) -> Result<Gather
             scope.spawn(|| {
                 let mut own = Vec::new();
                 while let Some(file) = discovered.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    own.push((file.shown.clone(), read(file, folder.as_deref())));
+                    own.push((file.shown.clone(), read(file, folder.as_deref(), kinds)));
                 }
                 results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
             });
@@ -200,7 +224,7 @@ fn unread(reason: String) -> Unread {
     Unread { place: Place { line: 1, column: 1 }, reason, could_hold_reference: true }
 }
 
-fn read(file: &File, folder: Option<&Path>) -> Read {
+fn read(file: &File, folder: Option<&Path>, kinds: &Arc<Kinds>) -> Read {
     let source = match file.read() {
         Ok(source) => source,
         Err(error) => return Read::Failed(error.to_string(), unread(error.to_string())),
@@ -213,13 +237,21 @@ fn read(file: &File, folder: Option<&Path>) -> Read {
     };
     let policy_path =
         folder.and_then(|folder| place.strip_prefix(folder).ok()).map_or_else(|| source.path.clone(), walk::show);
-    let scanned = gate::scan(source.path, policy_path, source.bytes, file.format);
-    if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
-        return Read::Nothing;
-    }
     let refused = match file.link {
         Link::No | Link::Inside => None,
         Link::Outside => Some("it is a link that leads outside the tree".to_owned()),
     };
-    Read::Scanned(scanned, Target { path: real, format: file.format, refused })
+    let target = Target {
+        surroundings: Surroundings::of(&real, walk::work_tree(real.parent().unwrap_or(&real)).as_deref()),
+        path: real,
+        shown: source.path.clone(),
+        formats: file.formats.clone(),
+        kinds: Arc::clone(kinds),
+        refused,
+    };
+    let found = target.read(&source.bytes);
+    if found.occurrences.is_empty() && found.unread.is_empty() && found.pointers.is_empty() {
+        return Read::Nothing;
+    }
+    Read::Scanned(Scanned { path: source.path, policy_path, bytes: source.bytes, found }, target)
 }

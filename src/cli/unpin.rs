@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use plimsoll::edit::{self, Edit};
 use plimsoll::outcome::Exit;
 use plimsoll::report::plural;
-use plimsoll::source::Subject;
 
 use super::args::{PolicyArgs, Unpin};
 use super::replace::{Replacement, replace};
@@ -20,7 +19,7 @@ pub(crate) fn unpin(arguments: &Unpin) -> Result<Exit, Failure> {
     let (mut replacements, mut changed, mut stream) = (Vec::new(), 0, None);
     for (file, target) in gathered.files.iter().zip(&gathered.targets) {
         let mut edits: Vec<Edit> = if file.found.unread.is_empty() && target.refused.is_none() {
-            file.found.occurrences.iter().filter_map(edit_of).collect()
+            file.found.occurrences.iter().filter_map(edit::unpin).collect()
         } else {
             Vec::new()
         };
@@ -29,7 +28,7 @@ pub(crate) fn unpin(arguments: &Unpin) -> Result<Exit, Failure> {
         let new = if edits.is_empty() {
             file.bytes.clone()
         } else {
-            edit::apply(target.format, &file.bytes, &edits).map_err(anyhow::Error::from)?
+            edit::apply(&|bytes| target.read(bytes), &file.bytes, &edits).map_err(anyhow::Error::from)?
         };
         changed += edits.len();
         if arguments.diff {
@@ -52,10 +51,4 @@ pub(crate) fn unpin(arguments: &Unpin) -> Result<Exit, Failure> {
         print::err(&format!("{verb} {}\n", plural(changed, "reference")));
     }
     Ok(Exit::Clean)
-}
-
-fn edit_of(found: &plimsoll::source::Occurrence) -> Option<Edit> {
-    let Subject::Image(reference) = &found.subject else { return None };
-    let span = found.span.filter(|_| found.uneditable.is_none())?;
-    Some(Edit { span, old: found.text.clone(), new: edit::unpinned_text(reference)? })
 }

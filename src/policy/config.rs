@@ -2,12 +2,13 @@
 //! Beside a policy it may not choose its own transport: there only layouts and `ignore` are read.
 
 use super::checks::not_empty;
-use super::document::{ConfigDocument, RawRegistry};
+use super::document::{ConfigDocument, RawKind, RawRegistry};
 use super::error::{PolicyError, Text};
 use super::globs::Globs;
 use super::reader::Document;
 use crate::reference::{canonical_host, is_component, is_host};
 use crate::rule::setting::{At, SettingError};
+use crate::source::Kinds;
 use crate::span::Span;
 
 /// Settings of a config document.
@@ -17,6 +18,8 @@ pub struct GateConfig {
     pub registries: Vec<RegistrySettings>,
     /// Files that a run leaves out, by paths relative to the config's folder.
     pub ignore: Option<Globs>,
+    /// Custom resources and where their images stand.
+    pub kinds: Kinds,
 }
 
 /// How the registries of one prefix are reached.
@@ -52,9 +55,9 @@ pub(super) fn read(text: &Text<'_>, document: &Document, standing: Standing) -> 
     if let Some(name) = raw.metadata.map(|metadata| metadata.name) {
         not_empty(&name, "metadata.name").map_err(|error| text.error(error))?;
     }
-    if let Some(kinds) = raw.spec.kinds {
-        let help = "take it out; containers of known kinds and pod templates in others are found without it";
-        return Err(text.error(SettingError::new(kinds.span, "`kinds` is not supported yet", help)));
+    let mut kinds = Kinds::none();
+    for raw in raw.spec.kinds {
+        add_kind(&mut kinds, &raw.value).map_err(|error| text.error(error))?;
     }
     let mut registries: Vec<RegistrySettings> = Vec::new();
     for raw in raw.spec.registries {
@@ -68,7 +71,23 @@ pub(super) fn read(text: &Text<'_>, document: &Document, standing: Standing) -> 
         registries.push(settings);
     }
     let ignore = raw.spec.ignore.map(|list| Globs::parse(&list.value, list.span)).transpose();
-    Ok(GateConfig { registries, ignore: ignore.map_err(|error| text.error(error))? })
+    Ok(GateConfig { registries, ignore: ignore.map_err(|error| text.error(error))?, kinds })
+}
+
+fn add_kind(kinds: &mut Kinds, raw: &RawKind) -> Result<(), SettingError> {
+    not_empty(&raw.kind, "kind")?;
+    if raw.group.value.contains('/') {
+        let message = format!("`{}` is no API group", raw.group.value);
+        return Err(SettingError::new(raw.group.span, message, "write it without a version, such as `example.org`"));
+    }
+    if raw.images.value.is_empty() {
+        return Err(SettingError::new(raw.images.span, "`images` names no path", "add one, such as `{.spec.image}`"));
+    }
+    for path in &raw.images.value {
+        let added = kinds.add(&raw.group.value, &raw.kind.value, &path.value);
+        added.map_err(|message| SettingError::new(path.span, message, "correct the path"))?;
+    }
+    Ok(())
 }
 
 fn registry(raw: At<RawRegistry>, line: usize, standing: Standing) -> Result<RegistrySettings, SettingError> {

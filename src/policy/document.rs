@@ -208,20 +208,25 @@ pub(super) struct ConfigSpec {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) ignore: Option<At<Vec<At<String>>>>,
-    /// Kubernetes kinds of one's own; not read by this version.
-    #[serde(default, deserialize_with = "present")]
-    #[schemars(skip)]
-    pub(super) kinds: Option<At<Ignored>>,
+    /// Custom resources of one's own, whose images stand outside pod templates.
+    #[serde(default)]
+    pub(super) kinds: Vec<At<RawKind>>,
 }
 
-/// A value that is not read.
-#[derive(Debug)]
-pub(super) struct Ignored;
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
+/// Where the images of a custom resource stand.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Kind")]
+pub(super) struct RawKind {
+    /// The API group, without a version; empty for the core group.
+    #[schemars(with = "String")]
+    pub(super) group: At<String>,
+    /// The kind.
+    #[schemars(with = "String", length(min = 1))]
+    pub(super) kind: At<String>,
+    /// Paths of images in an object, as `JSONPath`: `{.spec.jobs[*].image}`.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub(super) images: At<Vec<At<String>>>,
 }
 
 /// How the registries of one prefix are reached.

@@ -677,6 +677,7 @@ fn a_config_of_the_machine_may_say_all_and_one_beside_a_policy_may_not() {
 
 #[test]
 fn broken_configs_are_refused_at_their_place() {
+    let kinds = |kind: &str| format!("{}  kinds: [{kind}]\n", config("prefix: a.b, layout: x"));
     let rows = [
         (config("prefix: nginx, layout: x"), 5, "not a prefix"),
         (config("prefix: \"a.b/*\", layout: x"), 5, "not a prefix"),
@@ -699,7 +700,11 @@ fn broken_configs_are_refused_at_their_place() {
         ),
         (format!("{}  ignore: []\n", config("prefix: a.b, layout: x")), 6, "list of globs is empty"),
         (format!("{}  ignore: [/a]\n", config("prefix: a.b, layout: x")), 6, "root of the disk"),
-        (format!("{}  kinds: [{{a: b}}]\n", config("prefix: a.b, layout: x")), 6, "not supported yet"),
+        (kinds("{a: b}"), 6, "unknown key `a`"),
+        (kinds("{group: a.b/v1, kind: C, images: [.spec.image]}"), 6, "no API group"),
+        (kinds("{group: a.b, kind: C, images: []}"), 6, "names no path"),
+        (kinds("{group: a.b, kind: C, images: [\"{.spec.image[0]}\"]}"), 6, "is no path"),
+        (kinds("{group: a.b, kind: \"\", images: [.spec.image]}"), 6, "empty"),
         (policy("  statements: []\n"), 2, "a config holds no policy"),
         (String::new(), 1, "no GateConfig"),
     ];

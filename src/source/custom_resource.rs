@@ -28,6 +28,97 @@ fn names(place: &str) -> impl Iterator<Item = &str> {
     place.split('.').map(|step| step.trim_end_matches("[]")).filter(|step| *step != "**")
 }
 
+/// Custom resources that a config names, beside the known ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(Vec<OwnKind>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnKind {
+    group: String,
+    kind: String,
+    /// Keys from the object; `[]` behind one is every item of its list.
+    places: Vec<Vec<String>>,
+}
+
+impl Kinds {
+    /// No kind at all.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds the images of a kind by their `JSONPath` in an object: `{.spec.image}`, `.spec.jobs[*].image`,
+    /// `$.spec['a.b']`. The core group is the empty text.
+    ///
+    /// # Errors
+    /// Why a path is none, in lower case.
+    pub fn add(&mut self, group: &str, kind: &str, path: &str) -> Result<(), String> {
+        let place = json_path(path)?;
+        match self.0.iter_mut().find(|own| own.group == group && own.kind == kind) {
+            Some(own) => own.places.push(place),
+            None => self.0.push(OwnKind { group: group.to_owned(), kind: kind.to_owned(), places: vec![place] }),
+        }
+        Ok(())
+    }
+
+    /// Adds those of another config.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
+    /// The places in an object of one of those `apiVersion`s and kinds.
+    pub(crate) fn places(&self, versions: &[&str], kinds: &[&str]) -> Vec<Vec<&str>> {
+        let group = |version: &&str| version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        let groups: Vec<String> = versions.iter().map(group).collect();
+        let fits = |own: &&OwnKind| groups.contains(&own.group) && kinds.contains(&own.kind.as_str());
+        let places = self.0.iter().filter(fits).flat_map(|own| &own.places);
+        places.map(|place| place.iter().map(String::as_str).collect()).collect()
+    }
+
+    /// The last keys of all places: a document that holds none of them names no image of these kinds.
+    pub(crate) fn last_keys(&self) -> impl Iterator<Item = &str> {
+        let places = self.0.iter().flat_map(|own| &own.places);
+        places.filter_map(|place| place.last()).map(|key| key.strip_suffix("[]").unwrap_or(key))
+    }
+}
+
+/// The part of Kubernetes' `JSONPath` that names places: keys and `[*]`.
+fn json_path(path: &str) -> Result<Vec<String>, String> {
+    const HELP: &str = "write keys and `[*]`, such as `{.spec.jobs[*].image}`";
+    let wrong = |what: &str| Err(format!("`{path}` is no path: {what}; {HELP}"));
+    let inner = path.trim().strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(path.trim());
+    let mut rest = inner.strip_prefix('$').unwrap_or(inner);
+    let mut steps: Vec<String> = Vec::new();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("[*]") {
+            match steps.last_mut() {
+                Some(last) if !last.ends_with("[]") => last.push_str("[]"),
+                _ => return wrong("`[*]` stands behind a key"),
+            }
+            rest = after;
+            continue;
+        }
+        let (key, after) = if let Some(quoted) = rest.strip_prefix("['") {
+            let Some((key, after)) = quoted.split_once("']") else { return wrong("a quote is not closed") };
+            (key.to_owned(), after)
+        } else {
+            let Some(dotted) = rest.strip_prefix('.') else { return wrong("a key begins with `.`") };
+            let mut end = 0;
+            while let Some(found) = dotted[end..].chars().next().filter(|found| !matches!(found, '.' | '[')) {
+                let escaped = found == '\\' && dotted[end + 1..].starts_with('.');
+                end += if escaped { 2 } else { found.len_utf8() };
+            }
+            (dotted[..end].replace("\\.", "."), &dotted[end..])
+        };
+        let plain = |found: char| found.is_alphanumeric() || matches!(found, '-' | '_' | '.' | '/' | '~');
+        if key.is_empty() || !key.chars().all(plain) {
+            return wrong("a key is letters, digits, `-`, `_`, and `.` or `/` in quotes");
+        }
+        steps.push(key);
+        rest = after;
+    }
+    if steps.is_empty() { wrong("it names nothing") } else { Ok(steps) }
+}
+
 type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const SPEC_IMAGE: &[&str] = &["spec.image"];
@@ -201,6 +292,16 @@ mod tests {
     #[test]
     fn places_by_group_and_kind() {
         assert_eq!(places(&["ceph.rook.io"], &["CephCluster"]), ["spec.cephVersion.image"]);
+        let mut own = Kinds::none();
+        own.add("example.org", "Widget", "{.spec.a[*].image}").expect("a path");
+        own.add("", "Thing", "$['a.b']").expect("a path");
+        assert_eq!(own.places(&["example.org/v1"], &["Widget"]), [["spec", "a[]", "image"]]);
+        assert_eq!(own.places(&["v1"], &["Thing"]), [["a.b"]]);
+        assert_eq!(own.last_keys().collect::<Vec<_>>(), ["image", "a.b"]);
+        for path in ["", "{}", "image", ".a..b", ".a[0]", "[*]", ".a[*][*]", ".a['b", ".a b", ".**", ".*"] {
+            assert!(json_path(path).is_err(), "{path}");
+        }
+        assert_eq!(json_path(".a\\.b.c[*]").as_deref(), Ok(&["a.b".to_owned(), "c[]".to_owned()][..]));
         let second_kind_wins = places(&["x", "ceph.rook.io"], &["Pod", "CephCluster"]);
         assert_eq!(second_kind_wins, ["spec.cephVersion.image"]);
         assert_eq!(places(&["example.org"], &["CephCluster"]).len(), 0);

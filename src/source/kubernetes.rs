@@ -4,18 +4,19 @@
 //! Longer than most files: half of it is the table of spellings that readers disagree on.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::source::page::Page;
-use crate::source::{Format, Found, Occurrence, Role, Subject, Unread, custom_resource, pod, template};
+use crate::source::place::{self, Hit, Shape};
+use crate::source::{Format, Found, Input, Kinds, Occurrence, Subject, Unread, custom_resource, pod, stream, template};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{self, Broken, Document, Kind, Style, Tree};
 
 /// The format.
 pub(crate) struct Kubernetes;
 
-const ID: &str = "kubernetes";
+/// The format's id.
+pub(crate) const ID: &str = "kubernetes";
 
 impl Format for Kubernetes {
     fn id(&self) -> &'static str {
@@ -27,8 +28,9 @@ impl Format for Kubernetes {
         [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
     }
 
-    fn find(&self, bytes: &[u8]) -> Found {
-        let mut search = Search { bytes, lines: LineIndex::new(bytes), found: Found::default() };
+    fn find(&self, input: &Input<'_>) -> Found {
+        let (bytes, kinds) = (input.bytes, input.kinds);
+        let mut search = Search { bytes, kinds, lines: LineIndex::new(bytes), found: Found::default() };
         match yaml::documents(bytes) {
             Ok(documents) => documents.for_each(|document| search.document(&document)),
             Err(error) => search.unread(0, error.to_string(), true),
@@ -39,6 +41,7 @@ impl Format for Kubernetes {
 
 struct Search<'a> {
     bytes: &'a [u8],
+    kinds: &'a Kinds,
     lines: LineIndex<'a>,
     found: Found,
 }
@@ -83,12 +86,13 @@ impl Search<'_> {
 
     /// Adds what a tree holds; tells whether one of its keys is written by a template.
     fn tree(&mut self, document: usize, tree: &Tree<'_>, template: Option<(&template::Masked, usize, bool)>) -> bool {
-        let hits = pod::find(tree);
-        let mut page = Page::new(ID, Role::Run, document, self.bytes, &self.lines, tree);
+        let hits = pod::find(tree, self.kinds);
+        let mut page = Page::new(ID, document, self.bytes, &self.lines, tree);
         if let Some((masked, base, parses)) = template {
             page = page.of_template(masked, base, parses);
         }
-        let shared = pod::shared(tree, &hits.hits);
+        let nodes: Vec<_> = hits.hits.iter().map(|hit| (hit.node, hit.at)).collect();
+        let shared = place::shared(tree, &nodes);
         let mut occurrences: Vec<Occurrence> = hits
             .hits
             .iter()
@@ -103,13 +107,11 @@ impl Search<'_> {
             .filter(|(hit, occurrence)| !is_harmless(hit, occurrence))
             .map(|(_, occurrence)| occurrence)
             .collect();
-        occurrences.sort_by(|a, b| (a.span, &a.path).cmp(&(b.span, &b.path)));
-        occurrences.dedup_by(|a, b| (a.span, &a.path) == (b.span, &b.path));
-        let doubled = doubled(tree);
+        stream::sort(&mut occurrences);
+        let doubled = stream::doubled(tree);
         for occurrence in &mut occurrences {
-            if occurrence.span.is_some_and(|span| is_within(&doubled, span)) {
-                let reason = "its key, or one above it, stands twice in its map; readers disagree on which counts";
-                occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
+            if occurrence.span.is_some_and(|span| stream::is_within(&doubled, span)) {
+                occurrence.uneditable.get_or_insert_with(|| stream::DOUBLED.to_owned());
             }
         }
         let masked_key = template.is_some()
@@ -132,8 +134,8 @@ impl Search<'_> {
     /// renders nothing sees them. `known` is how many occurrences there were before the document.
     fn within_actions(&mut self, document: usize, tree: &Tree<'_>, known: usize) {
         let seen: BTreeSet<Option<Span>> = self.found.occurrences[known..].iter().map(|found| found.span).collect();
-        let page = Page::new(ID, Role::Run, document, self.bytes, &self.lines, tree);
-        let mut more: Vec<Occurrence> = pod::find(tree)
+        let page = Page::new(ID, document, self.bytes, &self.lines, tree);
+        let mut more: Vec<Occurrence> = pod::find(tree, self.kinds)
             .hits
             .iter()
             .map(|hit| page.occurrence(hit))
@@ -196,12 +198,11 @@ impl Search<'_> {
     /// Readers of YAML 1.1, Go's among them, end a line at U+0085, U+2028 and U+2029, readers of 1.2 do not: what one
     /// takes for a comment is content to the other. Where the two readings name different images, the document is unread.
     fn other_line_ends(&mut self, document: &Document<'_>, tree: &Tree<'_>, text: &str) {
-        const ENDS: [(&str, &str); 3] = [("\u{85}", "\n\n"), ("\u{2028}", "\n\n\n"), ("\u{2029}", "\n\n\n")];
-        let Some(first) = ENDS.iter().filter_map(|(end, _)| text.find(end)).min() else { return };
-        let other = ENDS.iter().fold(text.to_owned(), |text, (end, line)| text.replace(end, line));
+        let Some(first) = stream::other_line_end(text.as_bytes()) else { return };
+        let other = stream::with_other_line_ends(text);
         // what does not parse so, kubectl may still read: its parser is more lenient, and takes the first of several
         let differs = match yaml::parse_text(&other, document.span.start) {
-            Ok(other) => places(tree) != places(&other),
+            Ok(other) => places(tree, self.kinds) != places(&other, self.kinds),
             Err(_) => could_hold_reference(text.as_bytes()),
         };
         if differs {
@@ -239,14 +240,14 @@ fn could_be_content(action: Option<&[u8]>) -> bool {
 }
 
 /// What a reading of a document comes down to: the places and their texts.
-fn places(tree: &Tree<'_>) -> BTreeSet<(String, String)> {
-    let text = |hit: &pod::Hit| tree.scalar(hit.node).map_or_else(String::new, |scalar| scalar.value.to_string());
-    pod::find(tree).hits.iter().map(|hit| (hit.path.clone(), text(hit))).collect()
+fn places(tree: &Tree<'_>, kinds: &Kinds) -> BTreeSet<(String, String)> {
+    let text = |hit: &Hit| tree.scalar(hit.node).map_or_else(String::new, |scalar| scalar.value.to_string());
+    pod::find(tree, kinds).hits.iter().map(|hit| (hit.path.clone(), text(hit))).collect()
 }
 
 /// A number or nothing where a container belongs hides no image.
-fn is_harmless(hit: &pod::Hit, occurrence: &Occurrence) -> bool {
-    matches!(hit.shape, pod::Shape::Wrong(_)) && matches!(occurrence.subject, Subject::NotAnImage { .. })
+fn is_harmless(hit: &Hit, occurrence: &Occurrence) -> bool {
+    matches!(hit.shape, Shape::Wrong(_)) && matches!(occurrence.subject, Subject::NotAnImage { .. })
 }
 
 /// `{{ x }}` without quotes is a map in a map to YAML, and in a line below a text a part of it: such a document parses,
@@ -269,35 +270,16 @@ fn quoted(tree: &Tree<'_>) -> Vec<Span> {
     tree.ids().map(|id| tree.node(id)).filter(|node| is_text(&node.kind)).map(|node| node.span).collect()
 }
 
-/// The spans of values whose key stands twice in its map, in order and none inside another.
-fn doubled(tree: &Tree<'_>) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for id in tree.ids() {
-        let Kind::Mapping(pairs) = &tree.node(id).kind else { continue };
-        let mut counts: HashMap<&str, usize> = HashMap::with_capacity(pairs.len());
-        let key = |node| tree.scalar(node).map(|scalar| scalar.value.as_ref());
-        for name in pairs.iter().filter_map(|(node, _)| key(*node)) {
-            *counts.entry(name).or_default() += 1;
-        }
-        if counts.len() < pairs.len() {
-            let twice = pairs.iter().filter(|(node, _)| key(*node).is_some_and(|name| counts[name] > 1));
-            spans.extend(twice.map(|(_, value)| tree.node(*value).span));
-        }
-    }
-    spans.sort_by_key(|span| (span.start, Reverse(span.end)));
-    let mut end = 0;
-    spans.retain(|span| {
-        let outermost = span.end > end;
-        end = end.max(span.end);
-        outermost
-    });
-    spans
-}
-
-/// Whether `span` lies in one of `spans`, which are in order.
-fn is_within(spans: &[Span], span: Span) -> bool {
-    let at = spans.partition_point(|outer| outer.end < span.end);
-    spans.get(at).is_some_and(|outer| outer.start <= span.start)
+/// Whether the bytes could hold an object of Kubernetes, which has a `kind` and an `apiVersion`, as text or hidden.
+pub(crate) fn could_hold_object(bytes: &[u8]) -> bool {
+    let holds = |name: &str| memchr::memmem::find(bytes, name.as_bytes()).is_some();
+    // an escape for a letter: `"\x6bind"`, `"\u006bind"`
+    let letter = |escape: &str| {
+        memchr::memmem::find_iter(bytes, escape.as_bytes())
+            .any(|at| matches!(bytes.get(at + escape.len()), Some(b'4'..=b'7')))
+    };
+    let hidden = letter("\\x") || letter("\\u00") || letter("\\U000000") || holds("!!") || holds("!<") || holds("%TAG");
+    (holds("kind") && holds("apiVersion")) || hidden || str::from_utf8(bytes).is_err()
 }
 
 /// Whether bytes that could not be read could name an image: they hold a key of a place, or what could hide one.
@@ -320,7 +302,7 @@ mod tests {
 
     /// One line for each occurrence and each unread document.
     fn show(text: &[u8]) -> Vec<String> {
-        let found = Kubernetes.find(text);
+        let found = Kubernetes.find(&Input::alone("x.yaml", text));
         let mut lines: Vec<String> = found
             .occurrences
             .iter()
@@ -407,7 +389,7 @@ mod tests {
             b"a: b\n\xef\xbb\xbfimage: c",
             "[".repeat(1_000).as_bytes(),
         ] {
-            let found = Kubernetes.find(text);
+            let found = Kubernetes.find(&Input::alone("x.yaml", text));
             assert_eq!(found.unread.len(), 1, "{text:?}");
             assert!(found.unread[0].could_hold_reference || text[0] == b'[', "{text:?}");
         }
@@ -425,7 +407,7 @@ mod tests {
         let text =
             "containers:\n# plimsoll: ignore[a, b] why\n- image: x\n- image: y # plimsoll: ignore[c]\n- image: z\n";
         let ignores: Vec<Vec<String>> = Kubernetes
-            .find(text.as_bytes())
+            .find(&Input::alone("x.yaml", text.as_bytes()))
             .occurrences
             .iter()
             .map(|occurrence| occurrence.ignores.iter().map(|ignore| ignore.rule.clone()).collect())
@@ -450,7 +432,7 @@ mod tests {
             "apiVersion: tekton.dev/v1\n", "kind: Task\n", "# plimsoll: ignore[a] b\n", ">-\n",
         ]), 0..60)) {
             let text = tokens.concat();
-            let found = Kubernetes.find(text.as_bytes());
+            let found = Kubernetes.find(&Input::alone("x.yaml", text.as_bytes()));
             for occurrence in found.occurrences {
                 let span = occurrence.span.expect("one place");
                 proptest::prop_assert!(span.of(text.as_bytes()).is_some());

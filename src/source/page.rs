@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::pod::{Hit, Shape};
+use crate::source::place::{Hit, Shape};
 use crate::source::subject;
 use crate::source::template::Masked;
-use crate::source::{Ignore, Occurrence, Role, Subject};
+use crate::source::{Ignore, Occurrence, Part, Role, Subject};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{NodeId, Style, Tree};
 
@@ -14,7 +14,6 @@ use crate::yaml::{NodeId, Style, Tree};
 #[derive(Debug)]
 pub(crate) struct Page<'p, 'a> {
     format: &'static str,
-    role: Role,
     document: usize,
     bytes: &'p [u8],
     lines: &'p LineIndex<'p>,
@@ -26,17 +25,16 @@ pub(crate) struct Page<'p, 'a> {
 }
 
 impl<'p, 'a> Page<'p, 'a> {
-    /// The page of a document that was read as `tree`, of images that are used as `role`.
+    /// The page of a document that was read as `tree`.
     pub(crate) fn new(
         format: &'static str,
-        role: Role,
         document: usize,
         bytes: &'p [u8],
         lines: &'p LineIndex<'p>,
         tree: &'p Tree<'a>,
     ) -> Self {
         let ignores = ignores(bytes, lines, tree);
-        Self { format, role, document, bytes, lines, tree, template: None, fixed: None, ignores }
+        Self { format, document, bytes, lines, tree, template: None, fixed: None, ignores }
     }
 
     /// The same page, of a template whose text stands at `base`; nothing in it is edited unless it parses with its
@@ -111,14 +109,41 @@ impl<'p, 'a> Page<'p, 'a> {
             place,
             span: Some(span),
             parts: None,
+            slot: None,
             document: self.document,
             path: hit.path.clone(),
-            role: self.role,
+            role: hit.role,
             text,
             subject,
+            assumes: None,
             uneditable,
-            ignores: self.ignores.get(&place.line).cloned().unwrap_or_default(),
+            ignores: self.ignores_at(place.line),
         }
+    }
+
+    /// An image that is composed of several nodes, `at` the one that holds its name; the text is what they compose.
+    pub(crate) fn composed(&self, path: String, role: Role, at: NodeId, text: String, parts: Vec<Part>) -> Occurrence {
+        let place = self.lines.place(self.tree.node(self.tree.resolve(at)).span.start);
+        Occurrence {
+            format: self.format,
+            place,
+            span: None,
+            parts: Some(parts),
+            slot: None,
+            document: self.document,
+            path,
+            role,
+            subject: subject::string(&text),
+            text,
+            assumes: None,
+            uneditable: None,
+            ignores: self.ignores_at(place.line),
+        }
+    }
+
+    /// The ignores that speak of a line.
+    pub(crate) fn ignores_at(&self, line: usize) -> Vec<Ignore> {
+        self.ignores.get(&line).cloned().unwrap_or_default()
     }
 }
 

@@ -4,55 +4,19 @@
 //!
 //! Longer than most files: one walk over one tree, and its tests.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt::Write as _;
-
 use crate::limits;
-use crate::source::custom_resource;
-use crate::yaml::{Budget, Entry, Exhausted, Kind, NodeId, Tree};
+use crate::source::custom_resource::Kinds;
+use crate::source::place::{Hit, Path, Places, Shape, Step};
+use crate::source::{Role, custom_resource};
+use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
 
 /// The lists of containers in a pod's specification (core/v1 `PodSpec`).
 pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
-/// A node in an image's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hit {
-    /// Path in the document.
-    pub(crate) path: String,
-    /// The node; never an alias.
-    pub(crate) node: NodeId,
-    /// The node at the place itself: the alias, where one stands there.
-    pub(crate) at: NodeId,
-    /// How it stands there.
-    pub(crate) shape: Shape,
-}
-
-/// How a node stands in an image's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// As the API has it.
-    Right,
-    /// As a URL, `docker://` and a reference.
-    Url,
-    /// Not as the API has it, and why; whether it runs can't be known.
-    Wrong(&'static str),
-}
-
-/// All that was found in one document.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
-    /// The nodes, in the order of the walk.
-    pub(crate) hits: Vec<Hit>,
-    /// The first key whose tag makes something else of it than its text (`!!binary aW1hZ2U=` is `image`).
-    pub(crate) tagged_key: Option<NodeId>,
-    /// Where the walk was given up, and why.
-    pub(crate) spent: Option<(NodeId, Exhausted)>,
-}
-
 /// Finds every pod-shaped place below the root.
-pub(crate) fn find(tree: &Tree<'_>) -> Places {
-    let mut walk = Walk { tree, budget: Budget::new(), path: Path::default(), found: Places::default() };
+/// `kinds` are places of custom resources beside the known ones.
+pub(crate) fn find(tree: &Tree<'_>, kinds: &Kinds) -> Places {
+    let mut walk = Walk { tree, kinds, budget: Budget::new(), path: Path::default(), found: Places::default() };
     if let Some(root) = tree.root()
         && let Err((node, exhausted)) = walk.node(root, 0, false)
     {
@@ -61,29 +25,11 @@ pub(crate) fn find(tree: &Tree<'_>) -> Places {
     walk.found
 }
 
-/// The anchored nodes among `hits` that are also used where no image stands: what is written to them is written there.
-/// An anchor right below the top under a key that no object has (`x-image: &i a`) is read by nobody.
-pub(crate) fn shared(tree: &Tree<'_>, hits: &[Hit]) -> HashSet<NodeId> {
-    let aliases = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id));
-    let nodes: HashSet<NodeId> = hits.iter().map(|hit| hit.node).collect();
-    let many: HashSet<NodeId> = aliases.filter(|node| nodes.contains(node)).collect();
-    if many.is_empty() {
-        return HashSet::new();
-    }
-    let mut images: HashSet<NodeId> = hits.iter().map(|hit| hit.at).collect();
-    if let Some(Kind::Mapping(pairs)) = tree.root().map(|root| &tree.node(root).kind) {
-        let known =
-            |key: NodeId| tree.scalar(key).is_none_or(|key| ["kind", "apiVersion"].contains(&key.value.as_ref()));
-        images.extend(pairs.iter().filter(|(key, _)| !known(*key)).map(|(_, value)| *value));
-    }
-    let uses = tree.ids().filter(|id| !images.contains(id));
-    uses.map(|id| tree.resolve(id)).filter(|node| many.contains(node)).collect()
-}
-
 type Walked = Result<(), (NodeId, Exhausted)>;
 
 struct Walk<'t, 'a> {
     tree: &'t Tree<'a>,
+    kinds: &'t Kinds,
     budget: Budget,
     path: Path<'t>,
     found: Places,
@@ -104,8 +50,7 @@ impl<'t> Walk<'t, '_> {
         }
         let entries = self.entries(id)?;
         let definition = self.path.is_object() && is_definition(self.tree, &entries);
-        for place in custom_places(self.tree, &entries) {
-            let steps: Vec<&str> = place.split('.').collect();
+        for steps in custom_places(self.tree, &entries, self.kinds) {
             self.select(id, &steps, depth, followed)?;
         }
         for entry in &entries {
@@ -148,7 +93,13 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn hit(&mut self, node: NodeId, shape: Shape) {
-        self.found.hits.push(Hit { path: self.path.to_string(), node: self.tree.resolve(node), at: node, shape });
+        self.found.hits.push(Hit {
+            path: self.path.to_string(),
+            node: self.tree.resolve(node),
+            at: node,
+            shape,
+            role: Role::Run,
+        });
     }
 
     /// What stands under `containers`; `wrong` where the shape is already off.
@@ -246,7 +197,10 @@ impl<'t> Walk<'t, '_> {
         let followed = followed || self.tree.is_alias(id);
         self.spend(id, depth, followed)?;
         let id = self.tree.resolve(id);
-        let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+        let Some((step, rest)) = steps.split_first() else {
+            self.hit(id, Shape::Right);
+            return Ok(());
+        };
         if *step == "**" {
             self.select(id, rest, depth, followed)?;
             for (index, item) in self.tree.items(id).unwrap_or_default().iter().enumerate() {
@@ -287,6 +241,13 @@ impl<'t> Walk<'t, '_> {
                     self.path.leave();
                 }
             }
+            None if self.tree.is_mapping(id) => {
+                for entry in self.entries(self.tree.resolve(id))? {
+                    self.path.within(Step::Key(entry.key));
+                    self.select(entry.value, rest, depth + 1, followed || entry.merged)?;
+                    self.path.leave();
+                }
+            }
             None => self.word(id, "a text in place of a list"),
         }
         Ok(())
@@ -294,11 +255,13 @@ impl<'t> Walk<'t, '_> {
 }
 
 /// The places of the kinds that a mapping says it is; duplicates of `kind` and `apiVersion` all count.
-fn custom_places(tree: &Tree<'_>, entries: &[Entry<'_>]) -> Vec<&'static str> {
+fn custom_places<'k>(tree: &Tree<'_>, entries: &[Entry<'_>], kinds: &'k Kinds) -> Vec<Vec<&'k str>> {
     let versions = texts(tree, entries, "apiVersion");
     let groups: Vec<&str> =
         versions.iter().filter_map(|version| version.split_once('/')).map(|(group, _)| group).collect();
-    custom_resource::places(&groups, &texts(tree, entries, "kind"))
+    let names = texts(tree, entries, "kind");
+    let known = custom_resource::places(&groups, &names).into_iter().map(|place| place.split('.').collect());
+    known.chain(kinds.places(&versions, &names)).collect()
 }
 
 /// A `CustomResourceDefinition` describes fields in its `spec` and runs nothing; one with a second kind beside it is not
@@ -317,72 +280,16 @@ fn texts<'t>(tree: &'t Tree<'_>, entries: &[Entry<'_>], key: &str) -> Vec<&'t st
     values.filter_map(|entry| tree.scalar(entry.value)).map(|scalar| scalar.value.as_ref()).collect()
 }
 
-/// Where the walk stands.
-#[derive(Debug, Default)]
-struct Path<'t>(Vec<Step<'t>>);
-
-#[derive(Debug)]
-enum Step<'t> {
-    Key(Cow<'t, str>),
-    Index(usize),
-}
-
-impl<'t> Path<'t> {
-    fn within(&mut self, step: Step<'t>) {
-        self.0.push(step);
-    }
-
-    fn leave(&mut self) {
-        self.0.pop();
-    }
-
-    /// Whether a whole object may stand here: at the top, or as an item of lists. Inside another object the fields
-    /// `kind` and `apiVersion` can be anybody's words, which a cluster may drop.
-    fn is_object(&self) -> bool {
-        self.0.iter().all(|step| match step {
-            Step::Key(key) => key == "items",
-            Step::Index(_) => true,
-        })
-    }
-}
-
-/// `spec.containers[0].image`; a key of other than letters, digits, `_` and `-` as `["a.b/c"]`.
-impl std::fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (at, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if is_plain(key) && at == 0 => f.write_str(key)?,
-                Step::Key(key) if is_plain(key) => write!(f, ".{key}")?,
-                Step::Key(key) => {
-                    f.write_str("[\"")?;
-                    for found in key.chars() {
-                        match found {
-                            '"' | '\\' => write!(f, "\\{found}")?,
-                            _ if found.is_control() => write!(f, "\\u{:04x}", u32::from(found))?,
-                            _ => f.write_char(found)?,
-                        }
-                    }
-                    f.write_str("\"]")?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_plain(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::yaml::parse_text;
 
     fn paths(text: &str) -> Vec<(String, String)> {
         let tree = parse_text(text, 0).unwrap_or_else(|broken| panic!("{text}: {broken:?}"));
-        let found = find(&tree);
+        let found = find(&tree, &Kinds::none());
         assert!(found.spent.is_none(), "{text}");
         found
             .hits
@@ -476,15 +383,15 @@ mod tests {
         }
         for text in [bomb.as_str(), "a: &a [*a, *a]\n", "a: &a {containers: *a, b: *a}\n"] {
             let tree = parse_text(text, 0).expect("a document");
-            assert!(find(&tree).spent.is_some(), "{text}");
+            assert!(find(&tree, &Kinds::none()).spent.is_some(), "{text}");
         }
     }
 
     #[test]
     fn a_tagged_key_is_noted() {
         let tree = parse_text("!!binary aW1hZ2U= : x", 0).expect("a document");
-        assert!(find(&tree).tagged_key.is_some());
+        assert!(find(&tree, &Kinds::none()).tagged_key.is_some());
         let tree = parse_text("!!str a: x\n! b: y", 0).expect("a document");
-        assert!(find(&tree).tagged_key.is_none());
+        assert!(find(&tree, &Kinds::none()).tagged_key.is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! The formats there are, and which one a file is.
 
-use crate::source::Format;
-use crate::source::kubernetes::Kubernetes;
+use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Kubernetes];
 
@@ -15,9 +15,44 @@ pub fn by_id(id: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.id() == id)
 }
 
-/// The first format that claims a path (with `/` between components).
-pub fn claiming(path: &str) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|format| format.claims(path))
+/// The formats that claim a path (with `/` between components).
+pub fn claiming(path: &str) -> Vec<&'static dyn Format> {
+    FORMATS.iter().copied().filter(|format| format.claims(path)).collect()
+}
+
+/// Reads a file by every format that it has, each place once.
+///
+/// A file that another format claims is read as Kubernetes too where it could hold an object: a cluster asks nobody for a
+/// file's name. One that holds none (no `kind`, no `apiVersion`) is not, though its name would allow it.
+pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
+    let specific: Vec<&&dyn Format> = formats.iter().filter(|format| format.id() != kubernetes::ID).collect();
+    let Some((first, others)) = specific.split_first() else {
+        return if formats.is_empty() { Found::default() } else { Kubernetes.find(input) };
+    };
+    let mut found = first.find(input);
+    for format in others {
+        merge(&mut found, format.find(input));
+    }
+    if Kubernetes.claims(input.path) && kubernetes::could_hold_object(input.bytes) {
+        merge(&mut found, Kubernetes.find(input));
+    }
+    found
+}
+
+/// Adds what a second reading of the same file found and the first did not.
+fn merge(found: &mut Found, second: Found) {
+    let known: Vec<_> = found.occurrences.iter().flat_map(stream::spans).collect();
+    let new = |span| !known.contains(&span);
+    let more = second.occurrences.into_iter().filter(|occurrence| stream::spans(occurrence).all(new));
+    found.occurrences.extend(more);
+    found.occurrences.sort_by_key(|occurrence| occurrence.place);
+    let unread = second.unread.into_iter();
+    let unread: Vec<_> = unread.filter(|unread| found.unread.iter().all(|known| known.place != unread.place)).collect();
+    found.unread.extend(unread);
+    found.unread.sort_by_key(|unread| unread.place);
+    let pointers = second.pointers.into_iter().filter(|pointer| !found.pointers.contains(pointer));
+    let pointers: Vec<_> = pointers.collect();
+    found.pointers.extend(pointers);
 }
 
 #[cfg(test)]
@@ -31,7 +66,7 @@ mod tests {
             assert!(std::ptr::addr_eq(found, *format));
         }
         assert!(by_id("no such format").is_none());
-        assert_eq!(claiming("k8s/app.yaml").map(Format::id), Some("kubernetes"));
-        assert!(claiming("README.md").is_none());
+        assert_eq!(claiming("k8s/app.yaml").iter().map(|format| format.id()).collect::<Vec<_>>(), ["kubernetes"]);
+        assert!(claiming("README.md").is_empty());
     }
 }

@@ -33,8 +33,8 @@ pub struct File {
     pub shown: String,
     /// Where it is.
     pub path: PathBuf,
-    /// What it is read as.
-    pub format: &'static dyn Format,
+    /// What it is read as; never empty.
+    pub formats: Vec<&'static dyn Format>,
     /// Whether the user named this very file.
     pub named: bool,
     /// Whether it is a symbolic link.
@@ -64,7 +64,7 @@ pub struct Unseen {
 /// What was found.
 #[derive(Clone, Default)]
 pub struct Discovered {
-    /// The files, by shown path; each real file once a format.
+    /// The files, by shown path; each real file once.
     pub files: Vec<File>,
     /// What could not be looked at.
     pub unseen: Vec<Unseen>,
@@ -193,10 +193,12 @@ pub fn discover(request: &Request<'_>) -> Result<Discovered, WalkError> {
             folder(request, &path, &shown, &mut found)?;
             continue;
         }
-        let format = request.format.or_else(|| table::claiming(&shown));
-        let format = format.ok_or_else(|| WalkError::NoFormat(shown.clone()))?;
+        let formats = request.format.map_or_else(|| table::claiming(&shown), |format| vec![format]);
+        if formats.is_empty() {
+            return Err(WalkError::NoFormat(shown));
+        }
         let link = link(&path, &root_of(&path, request.current));
-        found.files.push(File { shown, path, format, named: true, link });
+        found.files.push(File { shown, path, formats, named: true, link });
     }
     once(&mut found.files);
     Ok(found)
@@ -224,7 +226,10 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
         } else {
             format!("{}/{}", shown.trim_end_matches('/'), show(relative))
         };
-        let Some(format) = table::claiming(&shown) else { continue };
+        let formats = table::claiming(&shown);
+        if formats.is_empty() {
+            continue;
+        }
         // gone since git listed it, or a folder now (a link to one is not followed)
         let gone = path
             .symlink_metadata()
@@ -237,7 +242,7 @@ fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovere
             continue;
         }
         let link = link(&path, root);
-        found.files.push(File { shown, path, format, named: false, link });
+        found.files.push(File { shown, path, formats, named: false, link });
     }
     Ok(())
 }
@@ -262,13 +267,13 @@ fn root_of(path: &Path, current: &Path) -> PathBuf {
     own.or_else(|| work_tree(folder)).unwrap_or_else(|| folder.to_owned())
 }
 
-/// By shown path, each real file once for each format: a named one before a walked one, a file before a link to it.
+/// By shown path, each real file once: a named one before a walked one, a file before a link to it.
 fn once(files: &mut Vec<File>) {
     files.sort_by(|a, b| (!a.named, a.link != Link::No, &a.shown).cmp(&(!b.named, b.link != Link::No, &b.shown)));
     let mut seen = HashSet::new();
     files.retain(|file| {
         let real = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-        seen.insert((real, file.format.id()))
+        seen.insert(real)
     });
     files.sort_by(|a, b| a.shown.cmp(&b.shown));
 }
