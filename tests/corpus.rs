@@ -179,7 +179,7 @@ const BY_HAND: [ByHand; 29] = [
     ("testdata/trace/helmrelease-oci.yaml", &[], 0),
     ("testdata/trace/helmrelease.yaml", &[], 0),
     ("testdata/tree/kustomizations.yaml", &[], 0),
-    ("src/mongodb/ratings_data.json", &[], 1),
+    ("src/mongodb/ratings_data.json", &[], 0),
     ("examples/alertmanager-config-with-template.yaml", &[], 1),
     (
         "yaml/synthetic/helm-template.yaml",

@@ -291,7 +291,7 @@ pub(crate) fn could_hold_object(bytes: &[u8]) -> bool {
 fn could_hold_reference(bytes: &[u8]) -> bool {
     static FILTER: LazyLock<Filter> = LazyLock::new(|| {
         // an action of a template writes what it likes; a byte order mark inside a text ends it for some readers
-        let keys = ["image", "ontainers", "reference", "{{", "{%", "<%", "\u{feff}"];
+        let keys = ["image", "ontainers", "{{", "{%", "<%", "\u{feff}"];
         Filter::of(keys.into_iter().chain(custom_resource::last_keys()))
     });
     FILTER.passes(bytes)
