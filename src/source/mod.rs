@@ -4,6 +4,7 @@
 pub mod beside;
 mod custom_resource;
 mod filter;
+mod dockerfile;
 pub mod git;
 mod kubernetes;
 mod page;
