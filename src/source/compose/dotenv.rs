@@ -43,6 +43,9 @@ fn one<'t>(text: &'t str, variables: &mut Variables) -> Result<&'t str, String> 
         Some(rest) if rest.starts_with(char::is_whitespace) => rest.trim_start_matches(is_space),
         _ => text,
     };
+    if text.is_empty() {
+        return Err("`export` of nothing".to_owned());
+    }
     let allowed =
         |letter: char| is_space(letter) || matches!(letter, '_' | '.' | '-' | '[' | ']') || letter.is_alphanumeric();
     let Some(end) = text.find(|letter| !allowed(letter)) else {
