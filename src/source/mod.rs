@@ -5,6 +5,7 @@ pub mod beside;
 mod compose;
 mod custom_resource;
 mod devcontainer;
+mod filter;
 pub mod git;
 mod kubernetes;
 mod page;
