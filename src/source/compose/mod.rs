@@ -19,6 +19,7 @@ mod interpolation;
 
 use std::collections::BTreeSet;
 
+use crate::source::filter::Filter;
 use crate::source::place::{Hit, Shape};
 use crate::source::select;
 use crate::source::stream::{self, Sheet};
@@ -73,7 +74,8 @@ fn is_overridden(input: &Input<'_>) -> bool {
         "docker-compose.override.yaml",
     ];
     let files = OVERRIDES.iter().filter_map(|name| input.beside.read(name));
-    files.into_iter().any(|bytes| bytes != input.bytes && stream::could_hold(&bytes, &["pull_policy"]))
+    let filter = Filter::of(["pull_policy"]);
+    files.into_iter().any(|bytes| bytes != input.bytes && filter.passes(&bytes))
 }
 
 /// A look at one document.
