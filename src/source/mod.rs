@@ -2,7 +2,9 @@
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
 pub mod beside;
+mod compose;
 mod custom_resource;
+mod devcontainer;
 mod filter;
 mod dockerfile;
 pub mod git;

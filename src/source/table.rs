@@ -5,6 +5,12 @@ use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Dockerfile, &Kubernetes];
+use crate::source::compose::Compose;
+use crate::source::devcontainer::Devcontainer;
+use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::{Format, Found, Input, stream};
+
+const FORMATS: &[&dyn Format] = &[&Compose, &Devcontainer, &Kubernetes];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
