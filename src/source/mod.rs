@@ -4,6 +4,8 @@
 pub mod beside;
 mod custom_resource;
 pub mod git;
+mod github;
+mod gitlab;
 mod kubernetes;
 mod page;
 mod place;
