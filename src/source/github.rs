@@ -27,9 +27,9 @@ impl Format for Github {
     fn claims(&self, path: &str) -> bool {
         let path = format!("/{}", path.to_ascii_lowercase());
         let name = path.rsplit('/').next().unwrap_or_default();
-        let is_yaml = name.ends_with(".yml") || name.ends_with(".yaml");
+        let Some(stem) = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")) else { return false };
         let folders = ["/.github/workflows/", "/.gitea/workflows/", "/.forgejo/workflows/"];
-        is_yaml && folders.iter().any(|folder| path.contains(folder)) || matches!(name, "action.yml" | "action.yaml")
+        stem == "action" || folders.iter().any(|folder| path.contains(folder))
     }
 
     fn find(&self, input: &Input<'_>) -> Found {
@@ -130,6 +130,8 @@ enum Place {
 struct Matrix<'t> {
     /// The expression's path behind `matrix`.
     steps: Vec<&'t str>,
+    /// The expression, which is all that stands at its place.
+    node: NodeId,
     job: NodeId,
     rows: Range<usize>,
 }
@@ -167,7 +169,7 @@ impl<'t> Walk<'t, '_> {
         }
         for (path, jobs) in self.under_keys("", root, &["jobs"])? {
             for entry in self.entries(jobs)? {
-                self.job(under(&path, &entry.key), entry.value)?;
+                self.job(&under(&path, &entry.key), entry.value)?;
             }
         }
         for (path, runs) in self.under_keys("", root, &["runs"])? {
@@ -176,15 +178,15 @@ impl<'t> Walk<'t, '_> {
         Ok(())
     }
 
-    fn job(&mut self, path: String, job: NodeId) -> Walked {
-        self.job = Some((path.clone(), job));
-        for (path, node) in self.under_keys(&path, job, &["container"])? {
+    fn job(&mut self, path: &str, job: NodeId) -> Walked {
+        self.job = Some((path.to_owned(), job));
+        for (path, node) in self.under_keys(path, job, &["container"])? {
             self.container(&path, node)?;
         }
-        for (path, node) in self.under_keys(&path, job, &["services"])? {
+        for (path, node) in self.under_keys(path, job, &["services"])? {
             self.services(&path, node)?;
         }
-        for (path, node) in self.under_keys(&path, job, &["steps"])? {
+        for (path, node) in self.under_keys(path, job, &["steps"])? {
             self.steps(&path, node)?;
         }
         self.job = None;
@@ -352,7 +354,12 @@ impl<'t> Walk<'t, '_> {
         }
         self.in_matrix = false;
         if let Some((_, job)) = self.job {
-            self.matrices.push(Matrix { steps: steps.to_vec(), job, rows: from..self.rows.len() });
+            self.matrices.push(Matrix {
+                steps: steps.to_vec(),
+                node: self.tree.resolve(node),
+                job,
+                rows: from..self.rows.len(),
+            });
         }
         let name = steps.join(".");
         let means = match values.gap {
@@ -467,32 +474,38 @@ impl<'t> Walk<'t, '_> {
     fn simple(&self, node: NodeId) -> Option<&'t str> {
         let text = self.text(node).filter(|text| !text.contains("${{") && !self.is_tagged(node))?;
         let plain = self.tree.scalar(node).is_some_and(|scalar| scalar.style == Style::Plain);
-        let is_integer =
-            text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0') && text.len() < 10;
+        let is_integer = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0') && text.len() < 10;
         let is_string = !plain || !matches!(subject::plain(text), Subject::NotAnImage { .. });
         // a plain text that begins like a number may be one: `1.10`, `0x1f`, `1e3`
         let number = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b'x' | b'o' | b'+' | b'-' | b'_');
-        let like_number = plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.bytes().all(number);
+        let like_number =
+            plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.bytes().all(number);
         (!text.is_empty() && (is_integer || is_string && !like_number)).then_some(text)
     }
 
     /// Marks what stands in a matrix and must not be edited there: another use of the value would change with it.
     fn fix_matrices(&mut self) {
         let tree = self.tree;
-        let images: HashSet<NodeId> = self.rows.iter().map(|row| row.hit.node).collect();
-        let aliases = tree.ids().any(|id| tree.is_alias(id));
+        let speaks = |id: &NodeId| {
+            let scalar = tree.scalar(*id).filter(|_| !tree.is_alias(*id));
+            scalar.is_some_and(|scalar| scalar.value.to_ascii_lowercase().contains(MATRIX))
+        };
+        let speaking: Vec<NodeId> = tree.ids().filter(speaks).collect();
+        let has_aliases = tree.ids().any(|id| tree.is_alias(id));
+        let places: HashSet<NodeId> = self.matrices.iter().map(|matrix| matrix.node).collect();
         for matrix in std::mem::take(&mut self.matrices) {
             let job = tree.node(tree.resolve(matrix.job)).span;
-            let inside = |id: &NodeId| {
-                let span = tree.node(*id).span;
-                aliases || job.start <= span.start && span.end <= job.end
-            };
-            let uses = |id: NodeId| tree.scalar(id).is_some_and(|scalar| mentions(&scalar.value, &matrix.steps));
-            let used = tree.ids().filter(inside).any(|id| !images.contains(&tree.resolve(id)) && uses(id));
-            let compared = self.compared(&matrix);
+            let from = speaking.partition_point(|id| tree.node(*id).span.start < job.start);
+            let to = speaking.partition_point(|id| tree.node(*id).span.start < job.end);
+            // what an alias stands for may be used anywhere
+            let near = if has_aliases { &speaking[..] } else { speaking.get(from..to).unwrap_or_default() };
+            let used = near.iter().any(|id| {
+                let uses = |text: &str| mentions(text, &matrix.steps) && !places.contains(id);
+                self.budget.spend(true).is_err() || tree.scalar(*id).is_some_and(|scalar| uses(&scalar.value))
+            });
             let reason = if used {
-                "the matrix' value is used elsewhere in the job too; write the digest by hand if that may change"
-            } else if compared {
+                "the value is used elsewhere in the job too; write the digest by hand if it may change there"
+            } else if self.compared(&matrix) {
                 "`include` or `exclude` of the matrix compares it; write the digest by hand, in each place"
             } else {
                 continue;
@@ -577,6 +590,7 @@ impl<'t> Walk<'t, '_> {
     }
 }
 
+const MATRIX: &str = "matrix";
 const NO_EXPRESSION: &str = "an expression where the runner allows none; what it becomes is not known from this file";
 const KEY: &str = "a key that is an expression, which may be `image`";
 
@@ -625,14 +639,13 @@ fn within_text(text: &str) -> Option<(&str, Vec<&str>, &str)> {
 
 /// Whether a text may use `matrix.…` of these keys, or all of `matrix`.
 fn mentions(text: &str, steps: &[&str]) -> bool {
-    const WORD: &str = "matrix";
     let lower = text.to_ascii_lowercase();
     let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    lower.match_indices(WORD).any(|(at, _)| {
+    lower.match_indices(MATRIX).any(|(at, _)| {
         if lower[..at].bytes().next_back().is_some_and(|byte| name(byte) || byte == b'.') {
             return false;
         }
-        let rest = &lower[at + WORD.len()..];
+        let rest = &lower[at + MATRIX.len()..];
         let Some(path) = rest.strip_prefix('.') else {
             return rest.trim_start().starts_with(['[', ')', '}', ',']);
         };
@@ -640,4 +653,149 @@ fn mentions(text: &str, steps: &[&str]) -> bool {
         let mut pairs = path[..end].split('.').zip(steps);
         pairs.all(|(used, step)| used == "*" || used.eq_ignore_ascii_case(step))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(text: &str) -> Vec<String> {
+        let found = Github.find(&Input::alone(".github/workflows/x.yml", text.as_bytes()));
+        let state = |occurrence: &Occurrence| match (&occurrence.subject, occurrence.seat()) {
+            (Subject::Image(_), Some(_)) => "image".to_owned(),
+            (Subject::Image(_), None) => format!("fixed {}", occurrence.assumes.clone().unwrap_or_default()),
+            (Subject::Unresolvable { reason }, _) => format!("undecided {reason}"),
+            (Subject::NotAnImage { .. }, _) => "skipped".to_owned(),
+        };
+        let row = |occurrence: &Occurrence| {
+            format!("{} {}: {}", occurrence.path, occurrence.text, state(occurrence)).trim_end().to_owned()
+        };
+        found.occurrences.iter().map(row).collect()
+    }
+
+    #[test]
+    fn claims_by_folder_and_name() {
+        for (path, claimed) in [
+            (".github/workflows/ci.yml", true),
+            ("a/.github/workflows/ci.YAML", true),
+            (".gitea/workflows/x/ci.yml", true),
+            (".forgejo/workflows/ci.yaml", true),
+            ("action.yml", true),
+            ("tools/x/action.yaml", true),
+            (".github/dependabot.yml", false),
+            (".github/workflows/ci.json", false),
+            ("my-action.yml", false),
+            ("github/workflows/ci.yml", false),
+        ] {
+            assert_eq!(Github.claims(path), claimed, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_of_a_value_of_the_matrix() {
+        let rows = [
+            ("${{ matrix.image }}", true),
+            ("${{ MATRIX.Image }}", true),
+            ("matrix.image == 'x'", true),
+            ("${{ toJSON(matrix) }}", true),
+            ("${{ matrix['image'] }}", true),
+            ("${{ matrix.* }}", true),
+            ("${{ matrix }}", true),
+            ("${{ matrix.image.tag }}", true),
+            ("${{ matrix.images }}", false),
+            ("${{ matrix.os }}", false),
+            ("the matrix of images", false),
+            ("${{ env.matrix.image }}", false),
+            ("my-matrix.image", false),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(mentions(text, &["image"]), expected, "{text}");
+        }
+        assert!(mentions("${{ matrix.os }}", &["os", "image"]) && !mentions("${{ matrix.os.name }}", &["os", "image"]));
+    }
+
+    #[test]
+    fn matrices_in_part() {
+        let job = |matrix: &str, rest: &str| format!("jobs: {{j: {{strategy: {{matrix: {matrix}}}, {rest}}}}}");
+        let rows: [(String, &[&str]); 7] = [
+            (
+                job("{include: [{i: a, I: b}]}", "container: \"${{ Matrix.i }}\""),
+                &[
+                    "jobs.j.strategy.matrix.include[0].i a: image",
+                    "jobs.j.strategy.matrix.include[0].I b: image",
+                    "jobs.j.container ${{ Matrix.i }}: skipped",
+                ],
+            ),
+            (
+                job("{i: [a], include: [{i: a, x: 1}]}", "container: \"${{ matrix.i }}\""),
+                &[
+                    "jobs.j.strategy.matrix.i[0] a: fixed",
+                    "jobs.j.strategy.matrix.include[0].i a: fixed",
+                    "jobs.j.container ${{ matrix.i }}: skipped",
+                ],
+            ),
+            (
+                job("{i: [a]}", "container: \"${{ matrix.i }}\", services: {s: \"x/${{ matrix.i }}\"}"),
+                &[
+                    "jobs.j.strategy.matrix.i[0] a: fixed",
+                    "jobs.j.container ${{ matrix.i }}: skipped",
+                    "jobs.j.services.s x/a: fixed",
+                ],
+            ),
+            (
+                job("{\"${{ 'i' }}\": [a]}", "container: \"${{ matrix.i }}\""),
+                &[
+                    "jobs.j.container ${{ matrix.i }}: undecided a value of `matrix.i`, and a key of the matrix is an expression",
+                ],
+            ),
+            (
+                job("{i: [\"${{ matrix.i }}\"]}", "container: \"${{ matrix.i }}\""),
+                &[
+                    "jobs.j.strategy.matrix.i[0] ${{ matrix.i }}: undecided an expression; what it becomes is not known from this file",
+                    "jobs.j.container ${{ matrix.i }}: skipped",
+                ],
+            ),
+            (
+                job("{i: [a]}", "container: \" ${{ matrix.i }}\""),
+                &[
+                    "jobs.j.container  a: undecided not a reference: a reference holds no white space or control characters",
+                ],
+            ),
+            (
+                job("{s: [{db: {image: a}}]}", "services: \"${{ matrix.s }}\""),
+                &["jobs.j.strategy.matrix.s[0].db.image a: image", "jobs.j.services ${{ matrix.s }}: skipped"],
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(show(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn circles_end() {
+        for text in [
+            "jobs: {j: {steps: &s [{parallel: *s}, {uses: docker://x}]}}",
+            "jobs: {j: {container: &c {\"${{ insert }}\": *c, image: x}}}",
+            "jobs: {j: {services: &c {\"${{ insert }}\": *c, s: *c}}}",
+        ] {
+            assert!(Github.find(&Input::alone("x.yml", text.as_bytes())).unread.len() == 1, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "jobs: ", "a: ", "container: ", "services: ", "image: ", "steps: ", "- uses: ", "docker://x:1", "x:1", "\n", "\n  ",
+            "\n    ", "\n      ", "strategy: ", "matrix: ", "include: ", "i: ", "${{ matrix.i }}", "${{", "}}", "[", "]", "{", "}",
+            ", ", "&x ", "*x", "<<: ", "runs: ", "using: docker", "Dockerfile", "on: ", "inputs: ", "\"", "'", "---\n", ">-\n",
+            "é", "\u{85}", "# c\n", "!!str ", "? ", "${{ insert }}: ", "parallel: ",
+        ]), 0..60)) {
+            let text = tokens.concat();
+            let found = Github.find(&Input::alone("action.yml", text.as_bytes()));
+            for occurrence in found.occurrences.iter().filter(|occurrence| occurrence.seat().is_some()) {
+                let span = occurrence.span.expect("one place");
+                proptest::prop_assert_eq!(span.of(text.as_bytes()), Some(occurrence.text.as_bytes()));
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //!
 //! Longer than most files: whose variables count at a place is one question, answered in one place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::limits;
 use crate::source::place::{Hit, Shape, under};
@@ -17,7 +17,7 @@ use crate::yaml::{Budget, Entry, Exhausted, NodeId, Style, Tree};
 pub(crate) struct Gitlab;
 
 const ID: &str = "gitlab";
-const KEYS: [&str; 5] = ["image", "services", "include", "trigger", "spec"];
+const KEYS: [&str; 6] = ["image", "services", "include", "trigger", "spec", "$[["];
 
 /// Keys of the top level that are no jobs; `default`, `workflow` and `spec` are, where they have a `script`.
 const RESERVED: [&str; 7] = ["variables", "stages", "types", "cache", "before_script", "after_script", "include"];
@@ -30,9 +30,11 @@ impl Format for Gitlab {
     fn claims(&self, path: &str) -> bool {
         let path = format!("/{}", path.to_ascii_lowercase());
         let name = path.rsplit('/').next().unwrap_or_default();
-        let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
-        stem.is_some_and(|stem| stem.ends_with(".gitlab-ci") || stem.starts_with(".gitlab-ci"))
-            || stem.is_some() && (path.contains("/.gitlab-ci/") || is_of_folder(&path))
+        let Some(stem) = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")) else { return false };
+        stem.ends_with(".gitlab-ci")
+            || stem.starts_with(".gitlab-ci")
+            || path.contains("/.gitlab-ci/")
+            || is_of_folder(&path)
     }
 
     fn find(&self, input: &Input<'_>) -> Found {
@@ -61,7 +63,9 @@ fn look(sheet: &mut Sheet<'_, '_>, folder: bool, inputs: &mut Inputs) {
         budget: Budget::new(),
         depth: 0,
         jobs: Vec::new(),
-        globals: Vec::new(),
+        heirs: HashMap::new(),
+        globals: Sets::new(),
+        work: WORK,
         rows: Vec::new(),
         includes: Vec::new(),
         unknown_includes: Vec::new(),
@@ -120,25 +124,31 @@ impl Means {
     }
 }
 
-/// A variable's value; `None` where it is set but its text is not known.
-type Set = (String, Option<String>);
+/// Variables with their values; `None` where one is set but its text is not known.
+type Sets = BTreeMap<String, Vec<Option<String>>>;
 
 /// A job, hidden or not.
 struct Job {
     name: String,
     extends: Vec<String>,
     /// `variables`, which hide those of the jobs it extends and of the pipeline.
-    own: Vec<Set>,
+    own: Sets,
     /// Of its rules and its matrix, which come on top where they apply.
-    more: Vec<Set>,
+    more: Sets,
     has_image: bool,
+    /// Whether a runner runs it: it is neither hidden nor a trigger.
+    runs: bool,
+    /// Itself and those that it extends, nearest first, by their place among the jobs.
+    lineage: Vec<usize>,
 }
 
 /// Whose variables count at a place.
 #[derive(Clone, Copy)]
 enum Scope<'s> {
     /// Every job that has no image of its own.
-    Pipeline,
+    Image,
+    /// Every job.
+    Services,
     /// A job, and those that extend it.
     Job(&'s str),
 }
@@ -150,7 +160,11 @@ struct Walk<'t, 'a, 'i> {
     budget: Budget,
     depth: usize,
     jobs: Vec<Job>,
-    globals: Vec<Set>,
+    /// Who runs what stands in a job, by the job's name: itself and those that extend it.
+    heirs: HashMap<String, Vec<usize>>,
+    globals: Sets,
+    /// How many variables may still be put in.
+    work: usize,
     rows: Vec<Row>,
     includes: Vec<(NodeId, String)>,
     unknown_includes: Vec<NodeId>,
@@ -168,15 +182,14 @@ impl<'t> Walk<'t, '_, '_> {
             let path = under("", &entry.key);
             let key = self.key(&entry.key);
             match key.as_deref() {
-                Some("image") => self.image(&path, entry.value, Scope::Pipeline)?,
-                Some("services") => self.services(&path, entry.value, Scope::Pipeline)?,
+                Some("image") => self.image(&path, entry.value, Scope::Image)?,
+                Some("services") => self.services(&path, entry.value, Scope::Services)?,
                 Some("include") => self.include(entry.value)?,
-                Some("default") => self.job(&path, entry.value, Scope::Pipeline)?,
+                Some("default") => self.job(&path, entry.value, None)?,
                 Some(key) if RESERVED.contains(&key) => {}
-                _ if self.tree.is_mapping(entry.value) => self.job(&path, entry.value, Scope::Job(&entry.key))?,
-                Some(_) => {}
+                _ if self.tree.is_mapping(entry.value) => self.job(&path, entry.value, Some(&entry.key))?,
                 None if self.tree.scalar(entry.value).is_some() => self.unknown_key(&path, entry.value),
-                None => {}
+                _ => {}
             }
         }
         Ok(())
@@ -218,88 +231,121 @@ impl<'t> Walk<'t, '_, '_> {
         for entry in self.entries(self.root)? {
             match word(&entry.key) {
                 "variables" => {
-                    let sets = self.variables(entry.value)?;
-                    self.globals.extend(sets);
+                    let mut sets = std::mem::take(&mut self.globals);
+                    self.variables(entry.value, &mut sets)?;
+                    self.globals = sets;
                 }
-                "workflow" => {
-                    let sets = self.rules(entry.value)?;
-                    self.globals.extend(sets);
-                }
+                key if RESERVED.contains(&key) => {}
                 _ if self.tree.is_mapping(entry.value) => self.collect_job(&entry)?,
                 _ => {}
             }
         }
-        Ok(())
+        self.relate()
     }
 
     fn collect_job(&mut self, job: &Entry<'t>) -> Walked {
-        let mut found = Job {
-            name: job.key.to_string(),
-            extends: Vec::new(),
-            own: Vec::new(),
-            more: self.rules(job.value)?,
-            has_image: !self.under_key(job.value, "image")?.is_empty(),
-        };
-        for variables in self.under_key(job.value, "variables")? {
-            found.own.extend(self.variables(variables)?);
+        let name = word(&job.key);
+        let mut has = |key| Ok(!self.under_key(job.value, key)?.is_empty());
+        let (has_image, has_script) = (has("image")?, has("script")? || has("run")?);
+        let is_job = has_script || !has("trigger")? && !["default", "workflow", "spec"].contains(&name);
+        let (mut own, mut more, mut extends) = (Sets::new(), Sets::new(), Vec::new());
+        if name == "workflow" && !has_script {
+            let mut sets = std::mem::take(&mut self.globals);
+            self.rules(job.value, &mut sets)?;
+            self.globals = sets;
         }
-        for extends in self.under_key(job.value, "extends")? {
-            let items = self.tree.items(extends).unwrap_or(std::slice::from_ref(&extends));
-            let names = items.iter().filter_map(|item| self.tree.scalar(*item));
-            found.extends.extend(names.map(|name| name.value.to_string()));
+        self.rules(job.value, &mut more)?;
+        for variables in self.under_key(job.value, "variables")? {
+            self.variables(variables, &mut own)?;
+        }
+        for names in self.under_key(job.value, "extends")? {
+            let items = self.tree.items(names).unwrap_or(std::slice::from_ref(&names));
+            extends.extend(items.iter().filter_map(|item| self.raw(*item)).map(str::to_owned));
         }
         for parallel in self.under_key(job.value, "parallel")? {
             for matrix in self.under_key(parallel, "matrix")? {
                 for item in self.tree.items(matrix).unwrap_or_default() {
                     for entry in self.entries(*item)? {
                         let values = self.tree.items(entry.value).unwrap_or(std::slice::from_ref(&entry.value));
-                        let set = |value: &NodeId| (entry.key.to_string(), self.simple(*value).map(str::to_owned));
-                        let sets: Vec<Set> = values.iter().map(set).collect();
-                        found.more.extend(sets);
+                        let texts: Vec<_> = values.iter().map(|value| self.simple(*value).map(str::to_owned)).collect();
+                        more.entry(entry.key.to_string()).or_default().extend(texts);
                     }
                 }
             }
         }
-        self.jobs.push(found);
+        let runs = is_job && !job.key.starts_with('.');
+        let name = job.key.to_string();
+        self.jobs.push(Job { name, extends, own, more, has_image, runs, lineage: Vec::new() });
         Ok(())
     }
 
-    fn rules(&mut self, of: NodeId) -> Result<Vec<Set>, Spent> {
-        let mut sets = Vec::new();
+    /// Who extends whom, and so runs what stands in it.
+    fn relate(&mut self) -> Walked {
+        let mut named: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, job) in self.jobs.iter().enumerate() {
+            named.entry(&job.name).or_default().push(at);
+        }
+        let mut lineages = Vec::with_capacity(self.jobs.len());
+        let mut heirs: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, job) in self.jobs.iter().enumerate() {
+            let (mut lineage, mut next) = (vec![at], 0);
+            let mut seen: BTreeSet<&str> = BTreeSet::from([job.name.as_str()]);
+            while let Some(ancestor) = lineage.get(next).map(|at| &self.jobs[*at]) {
+                // the last of several parents wins
+                for parent in ancestor.extends.iter().rev() {
+                    self.budget.spend(true).map_err(|exhausted| (self.root, exhausted))?;
+                    if seen.insert(parent) {
+                        lineage.extend(named.get(parent.as_str()).into_iter().flatten());
+                    }
+                }
+                next += 1;
+            }
+            for ancestor in &lineage {
+                heirs.entry(self.jobs[*ancestor].name.clone()).or_default().push(at);
+            }
+            lineages.push(lineage);
+        }
+        self.jobs.iter_mut().zip(lineages).for_each(|(job, lineage)| job.lineage = lineage);
+        self.heirs = heirs;
+        Ok(())
+    }
+
+    fn rules(&mut self, of: NodeId, sets: &mut Sets) -> Walked {
         for rules in self.under_key(of, "rules")? {
             for rule in self.tree.items(rules).unwrap_or_default() {
                 for variables in self.under_key(*rule, "variables")? {
-                    sets.extend(self.variables(variables)?);
+                    self.variables(variables, sets)?;
                 }
             }
         }
-        Ok(sets)
+        Ok(())
     }
 
     /// A map of variables: texts, or maps with `value`; a `!reference` to one is followed.
-    fn variables(&mut self, map: NodeId) -> Result<Vec<Set>, Spent> {
-        let mut sets = Vec::new();
+    fn variables(&mut self, map: NodeId, sets: &mut Sets) -> Walked {
         for (_, map) in self.followed("", map)? {
             for entry in self.entries(map)? {
+                let mut text = None;
                 for (_, value) in self.followed("", entry.value)? {
-                    let values = if self.tree.is_mapping(value) { self.under_key(value, "value")? } else { vec![value] };
-                    let raw = !self.under_key(value, "expand")?.is_empty();
-                    let text = values.last().and_then(|value| self.simple(*value));
-                    let text = text.filter(|text| !(raw && text.contains('$')));
-                    sets.push((entry.key.to_string(), text.map(str::to_owned)));
+                    let values =
+                        if self.tree.is_mapping(value) { self.under_key(value, "value")? } else { vec![value] };
+                    let is_raw = !self.under_key(value, "expand")?.is_empty();
+                    let known = values.last().and_then(|value| self.simple(*value));
+                    text = known.filter(|text| !(is_raw && text.contains('$')));
                 }
+                sets.entry(entry.key.to_string()).or_default().push(text.map(str::to_owned));
             }
         }
-        Ok(sets)
+        Ok(())
     }
 
-    /// A job, hidden or not, or `default`.
-    fn job(&mut self, path: &str, job: NodeId, scope: Scope<'_>) -> Walked {
+    /// A job, hidden or not; without a name `default`.
+    fn job(&mut self, path: &str, job: NodeId, name: Option<&str>) -> Walked {
         for entry in self.entries(job)? {
             let path = under(path, &entry.key);
             match self.key(&entry.key).as_deref() {
-                Some("image") => self.image(&path, entry.value, scope)?,
-                Some("services") => self.services(&path, entry.value, scope)?,
+                Some("image") => self.image(&path, entry.value, name.map_or(Scope::Image, Scope::Job))?,
+                Some("services") => self.services(&path, entry.value, name.map_or(Scope::Services, Scope::Job))?,
                 Some("trigger") => {
                     for include in self.under_key(entry.value, "include")? {
                         self.include(include)?;
@@ -322,7 +368,7 @@ impl<'t> Walk<'t, '_, '_> {
                 if walk.tree.is_mapping(node) {
                     walk.named(&path, node, scope, None)?;
                 } else {
-                    walk.text(&path, node, scope)?;
+                    walk.text(&path, node, scope);
                 }
             }
             Ok(())
@@ -342,7 +388,7 @@ impl<'t> Walk<'t, '_, '_> {
                     for (path, node) in nodes {
                         match wrong {
                             Some(reason) => self.push(&path, node, Shape::Wrong(reason), Means::Itself),
-                            None => self.text(&path, node, scope)?,
+                            None => self.text(&path, node, scope),
                         }
                     }
                 }
@@ -430,17 +476,17 @@ impl<'t> Walk<'t, '_, '_> {
     }
 
     /// A name, with what its inputs and variables are known to be.
-    fn text(&mut self, path: &str, node: NodeId, scope: Scope<'_>) -> Walked {
+    fn text(&mut self, path: &str, node: NodeId, scope: Scope<'_>) {
         let Some(text) = self.raw(node).filter(|text| text.contains('$') && !self.is_tagged(node)) else {
             self.push(path, node, Shape::Right, Means::Itself);
-            return Ok(());
+            return;
         };
         let unknown = |reason: String| Means::Unknown { text: None, reason };
         let (text, given) = match self.with_inputs(text) {
             Ok(known) => known,
             Err(reason) => {
                 self.push(path, node, Shape::Right, unknown(reason));
-                return Ok(());
+                return;
             }
         };
         let mut texts: BTreeSet<(String, Vec<String>)> = BTreeSet::new();
@@ -466,7 +512,6 @@ impl<'t> Walk<'t, '_, '_> {
         if let Some(reason) = gap {
             self.push(path, node, Shape::Right, unknown(reason));
         }
-        Ok(())
     }
 
     /// The text with the defaults of its inputs put in, and what that assumes.
@@ -488,89 +533,74 @@ impl<'t> Walk<'t, '_, '_> {
     }
 
     /// The jobs that run what stands at a place; none but the pipeline itself where no job is known to.
-    fn users(&self, scope: Scope<'_>) -> Vec<Option<&Job>> {
-        let is_visible = |job: &&Job| !job.name.starts_with('.') && word(&job.name) != "default";
-        let users: Vec<Option<&Job>> = match scope {
-            Scope::Pipeline => {
-                let has_image = |job: &Job| self.ancestors(job).iter().any(|job| job.has_image);
-                self.jobs.iter().filter(is_visible).filter(|job| !has_image(job)).map(Some).collect()
-            }
+    fn users(&self, scope: Scope<'_>) -> Vec<Option<usize>> {
+        let has_image = |job: &Job| job.lineage.iter().any(|at| self.jobs[*at].has_image);
+        let all = || (0..self.jobs.len()).filter(|at| self.jobs[*at].runs);
+        let users: Vec<usize> = match scope {
+            Scope::Image => all().filter(|at| !has_image(&self.jobs[*at])).collect(),
+            Scope::Services => all().collect(),
             Scope::Job(name) => {
-                let runs = |job: &&Job| job.name == name || self.ancestors(job).iter().any(|job| job.name == name);
-                let users: Vec<&Job> = self.jobs.iter().filter(runs).collect();
-                let visible: Vec<Option<&Job>> = users.iter().copied().filter(is_visible).map(Some).collect();
-                if visible.is_empty() { users.into_iter().map(Some).collect() } else { visible }
+                let heirs = self.heirs.get(name).map(Vec::as_slice).unwrap_or_default();
+                let runs: Vec<usize> = heirs.iter().copied().filter(|at| self.jobs[*at].runs).collect();
+                if runs.is_empty() { heirs.to_vec() } else { runs }
             }
         };
-        if users.is_empty() { vec![None] } else { users }
-    }
-
-    /// A job and those that it extends, nearest first, each once.
-    fn ancestors<'j>(&'j self, job: &'j Job) -> Vec<&'j Job> {
-        let mut found: Vec<&Job> = vec![job];
-        let mut at = 0;
-        while let Some(job) = found.get(at).copied() {
-            for name in job.extends.iter().rev() {
-                let known = |other: &&Job| other.name == *name && !found.iter().any(|seen| std::ptr::eq(*seen, *other));
-                let more: Vec<&Job> = self.jobs.iter().filter(known).collect();
-                found.extend(more);
-            }
-            at += 1;
-        }
-        found
+        if users.is_empty() { vec![None] } else { users.into_iter().map(Some).collect() }
     }
 
     /// The values of a variable for a job.
-    fn values<'j>(&'j self, name: &str, user: Option<&'j Job>) -> Vec<Option<&'j str>> {
-        let of = |sets: &'j [Set]| sets.iter().filter(|set| set.0 == name).map(|set| set.1.as_deref());
+    fn values<'s>(&'s self, name: &str, user: Option<usize>) -> Vec<Option<&'s str>> {
         let mut values: Vec<Option<&str>> = Vec::new();
+        let mut add = |sets: &'s Sets| {
+            let known = sets.get(name).map(Vec::as_slice).unwrap_or_default();
+            values.extend(known.iter().map(|value| value.as_deref()));
+            !known.is_empty()
+        };
         let mut is_set = false;
-        for job in user.map(|job| self.ancestors(job)).unwrap_or_default() {
-            values.extend(of(&job.more));
-            if !is_set {
-                is_set = of(&job.own).next().is_some();
-                values.extend(of(&job.own));
-            }
+        for job in user.into_iter().flat_map(|at| &self.jobs[at].lineage).map(|at| &self.jobs[*at]) {
+            add(&job.more);
+            is_set = is_set || add(&job.own);
         }
         if !is_set {
-            values.extend(of(&self.globals));
+            add(&self.globals);
         }
         values
     }
 
     /// The texts that the variables of a job make of a text (the runner's `os.Expand`), each with what it assumes.
-    fn expand(&self, text: &str, user: Option<&Job>, depth: usize) -> Result<Vec<(String, Vec<String>)>, String> {
+    fn expand(&mut self, text: &str, user: Option<usize>, depth: usize) -> Result<Vec<(String, Vec<String>)>, String> {
         const DEPTH: usize = 8;
         let mut texts = vec![(String::new(), Vec::new())];
         let mut rest = text;
         while let Some((before, behind)) = rest.split_once('$') {
             let (name, after) = variable(behind).ok_or("a `$` that is no variable of GitLab's form")?;
-            let values = self.values(name, user);
-            if values.is_empty() || values.contains(&None) || depth == DEPTH {
-                let of = user.map_or_else(String::new, |job| format!(" for `{}`", job.name));
+            let values: Option<BTreeSet<String>> =
+                self.values(name, user).into_iter().map(|value| value.map(str::to_owned)).collect();
+            self.work = self.work.checked_sub(1).ok_or("variables that take too long to follow")?;
+            let Some(values) = values.filter(|values| !values.is_empty() && depth < DEPTH) else {
+                let of = user.map_or_else(String::new, |at| format!(" for `{}`", self.jobs[at].name));
                 return Err(format!("the variable `{name}` is not known from this file{of}"));
-            }
-            let mut known = BTreeSet::new();
-            for value in values.into_iter().flatten() {
-                for (value, inner) in self.expand(value, user, depth + 1)? {
-                    known.insert((value, inner));
-                }
-            }
+            };
             let mut more = Vec::new();
-            for (so_far, assumed) in &texts {
-                for (value, inner) in &known {
-                    let mut assumed: Vec<String> = assumed.clone();
-                    assumed.push(format!("{name}={value}"));
-                    assumed.extend(inner.iter().cloned());
-                    more.push((format!("{so_far}{before}{value}"), assumed));
+            for value in values {
+                for (value, inner) in self.expand(&value, user, depth + 1)? {
+                    for (so_far, assumed) in &texts {
+                        let mut assumed: Vec<String> = assumed.clone();
+                        assumed.push(format!("{name}={value}"));
+                        assumed.extend(inner.iter().cloned());
+                        more.push((format!("{so_far}{before}{value}"), assumed));
+                    }
                 }
             }
-            if more.len() > MOST {
-                return Err(format!("variables that write more than {MOST} images"));
+            let is_long = |known: &(String, Vec<String>)| known.0.len() > limits::REFERENCE_BYTES;
+            if more.len() > MOST || more.iter().any(is_long) {
+                return Err(format!("variables that write more than {MOST} images, or longer ones than there are"));
             }
             (texts, rest) = (more, after);
         }
-        texts.iter_mut().for_each(|(text, _)| text.push_str(rest));
+        for (text, _) in &mut texts {
+            text.push_str(rest);
+        }
         Ok(texts)
     }
 
@@ -632,8 +662,10 @@ impl<'t> Walk<'t, '_, '_> {
             return Some(text);
         }
         let word = ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word));
-        let number = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'_' | b'-' | b'+' | b'x' | b'o');
-        let like_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.bytes().all(number);
+        let number =
+            |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'_' | b'-' | b'+' | b'x' | b'o');
+        let like_number =
+            text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.bytes().all(number);
         if !like_number {
             let is_string = !matches!(subject::plain(text), Subject::NotAnImage { .. });
             return (is_string && !word && !text.starts_with(':')).then_some(text);
@@ -673,6 +705,8 @@ impl<'t> Walk<'t, '_, '_> {
 
 /// Images that the variables of one place may write.
 const MOST: usize = 64;
+/// Variables that are put in for one document; beyond that nothing with a variable is known.
+const WORK: usize = 200_000;
 
 /// A key as Ruby reads it: a symbol is its name.
 fn word(key: &str) -> &str {
@@ -693,4 +727,122 @@ fn variable(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'_').unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     is_name(name).then_some((name, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(text: &str) -> Vec<String> {
+        let found = Gitlab.find(&Input::alone(".gitlab-ci.yml", text.as_bytes()));
+        let state = |occurrence: &Occurrence| match &occurrence.subject {
+            Subject::Image(_) => format!("image {}", occurrence.assumes.clone().unwrap_or_default()),
+            Subject::Unresolvable { reason } => format!("undecided {reason}"),
+            Subject::NotAnImage { .. } => "skipped".to_owned(),
+        };
+        let row = |occurrence: &Occurrence| {
+            format!("{} {}: {}", occurrence.path, occurrence.text, state(occurrence)).trim_end().to_owned()
+        };
+        let unread = found.unread.iter().map(|unread| format!("unread {}", unread.reason));
+        found.occurrences.iter().map(row).chain(unread).collect()
+    }
+
+    #[test]
+    fn claims_by_name_and_folder() {
+        for (path, claimed) in [
+            (".gitlab-ci.yml", true),
+            ("a/.gitlab-ci.yaml", true),
+            ("ci/build.gitlab-ci.yml", true),
+            (".gitlab-ci-release.yml", true),
+            (".gitlab-ci/a/b.yml", true),
+            (".gitlab/ci/a.yml", true),
+            (".GITLAB-CI.yml", true),
+            ("gitlab-ci/a.yml", false),
+            (".gitlab/issue_templates/a.md", false),
+            ("x.gitlab/a.yml", false),
+            (".gitlab-ci.yml.bak", false),
+        ] {
+            assert_eq!(Gitlab.claims(path), claimed, "{path}");
+        }
+    }
+
+    #[test]
+    fn variables_say_what_they_assume_and_what_they_lack() {
+        let rows: [(&str, &[&str]); 9] = [
+            ("variables: {A: \"$B:1\", B: x}\nj: {image: $A, script: x}", &["j.image x:1: image A=x:1, B=x"]),
+            (
+                "j: {image: \"$CI_REGISTRY/x\", script: x}",
+                &["j.image $CI_REGISTRY/x: undecided the variable `CI_REGISTRY` is not known from this file for `j`"],
+            ),
+            (
+                "variables: {A: $A}\nj: {image: $A, script: x}",
+                &["j.image $A: undecided the variable `A` is not known from this file for `j`"],
+            ),
+            (
+                "j: {image: \"a:$$\", script: x}",
+                &["j.image a:$$: undecided a `$` that is no variable of GitLab's form"],
+            ),
+            (
+                "variables: {A: {value: \"$B\", expand: false}}\nj: {image: $A, script: x}",
+                &["j.image $A: undecided the variable `A` is not known from this file for `j`"],
+            ),
+            (
+                ".a: {variables: {V: one}}\n.b: {variables: {V: two}}\nj: {extends: [.a, .b], image: \"x:$V\", script: x}",
+                &["j.image x:two: image V=two"],
+            ),
+            (
+                "variables: {V: all}\n.a: {image: \"x:$V\"}\nj: {extends: .a, variables: {V: j}, script: x}\nk: {extends: .a, script: x}",
+                &["[\".a\"].image x:all: image V=all", "[\".a\"].image x:j: image V=j"],
+            ),
+            (
+                ".v: {variables: {V: a}}\nj: {variables: !reference [.v, variables], image: \"x:$V\", script: x}",
+                &["j.image x:a: image V=a"],
+            ),
+            (
+                "image: x:$V\nworkflow: {rules: [{variables: {V: a}}]}\nt: {trigger: x}\nj: {script: x}",
+                &["image x:a: image V=a"],
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(show(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn references_go_in_circles_only_so_far() {
+        for text in [
+            "a: {image: !reference [b, image]}\nb: {image: !reference [a, image]}\n",
+            "a: &a {services: [*a, !reference [a]], image: *a, name: *a}\n",
+            "a: {extends: b, image: $X}\nb: {extends: a}\n",
+        ] {
+            assert!(!show(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_that_write_too_much_are_not_followed() {
+        let level = |at: usize| format!("  V{at}: \"{}\"\n", format!("$V{}", at + 1).repeat(200));
+        let levels: String = (0..6).map(level).collect();
+        let jobs = "  V6: \"\"\nj: {image: $V0, script: x}\nk: {image: x:1, script: x}\n";
+        let text = format!("variables:\n{levels}{jobs}");
+        let found = show(&text);
+        assert!(found[0].contains("too long to follow") && found[1].ends_with("image"), "{found:?}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "image: ", "services: ", "a: ", ".b: ", "- ", "\n", "\n  ", "\n    ", "x:1", "$V", "${V}", "variables: ", "V: ",
+            "extends: ", "!reference ", "[.b, image]", "[", "]", "{", "}", "&x ", "*x", "<<: ", "include: ", "local: ",
+            "$[[ inputs.a ]]", "spec: ", "inputs: ", "default: ", "---\n", "name: ", "\"", "'", ": ", ", ", "parallel: ",
+            "matrix: ", "trigger: ", "rules: ", ">-\n", "é", "\u{2028}", "# c\n", "docker://",
+        ]), 0..60)) {
+            let text = tokens.concat();
+            let found = Gitlab.find(&Input::alone(".gitlab/ci/x.yml", text.as_bytes()));
+            for occurrence in found.occurrences.iter().filter(|occurrence| occurrence.seat().is_some()) {
+                let span = occurrence.span.expect("one place");
+                proptest::prop_assert_eq!(span.of(text.as_bytes()), Some(occurrence.text.as_bytes()));
+            }
+        }
+    }
 }
