@@ -8,6 +8,8 @@ mod devcontainer;
 mod filter;
 mod dockerfile;
 pub mod git;
+mod github;
+mod gitlab;
 mod kubernetes;
 mod page;
 mod place;

@@ -130,6 +130,13 @@ impl<'t> Path<'t> {
     }
 }
 
+/// The path of the value under `key`, from the written path of its map.
+pub(crate) fn under(path: &str, key: &str) -> String {
+    let step = Path(vec![Step::Key(Cow::Borrowed(key))]).to_string();
+    let dot = if path.is_empty() || step.starts_with('[') { "" } else { "." };
+    format!("{path}{dot}{step}")
+}
+
 /// `spec.containers[0].image`; a key of other than letters, digits, `_` and `-` as `["a.b/c"]`.
 impl std::fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

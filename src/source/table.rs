@@ -11,6 +11,12 @@ use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Compose, &Devcontainer, &Kubernetes];
+use crate::source::github::Github;
+use crate::source::gitlab::Gitlab;
+use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::{Format, Found, Input, stream};
+
+const FORMATS: &[&dyn Format] = &[&Github, &Gitlab, &Kubernetes];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
