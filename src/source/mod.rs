@@ -2,9 +2,13 @@
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
 pub mod beside;
+mod composed;
 mod custom_resource;
+mod embedded;
 pub mod git;
+mod helm;
 mod kubernetes;
+mod kustomize;
 mod page;
 mod place;
 mod pod;
@@ -13,6 +17,7 @@ mod stream;
 mod subject;
 pub mod table;
 mod template;
+mod values;
 pub mod walk;
 
 use std::borrow::Cow;

@@ -1,9 +1,11 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::kustomize::Kustomize;
 use crate::source::{Format, Found, Input, stream};
 
-const FORMATS: &[&dyn Format] = &[&Kubernetes];
+const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
