@@ -2,10 +2,11 @@
 //! In a literal block the bytes are the text, so what is found has its own place and may be edited; elsewhere it is
 //! found at the place of the whole text. It decides nothing about which texts are read: that is each format's business.
 
+use crate::source::filter::Filter;
 use crate::source::page::Page;
 use crate::source::place::{Hit, Shape};
 use crate::source::stream::{self, Sheet};
-use crate::source::{Occurrence, Role, Subject, Unread};
+use crate::source::{Occurrence, Role, Subject};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{self, NodeId, Style, Tree};
 
@@ -28,12 +29,10 @@ pub(crate) fn find(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str, keys: &[&s
     for document in documents {
         match document.tree {
             Ok(tree) => found.extend(within(&tree, &sheet.page.within(bytes, &lines, &tree), path, look)),
-            Err(broken) => {
-                let reason = format!("the text in it can't be read: {}", broken.reason);
-                let could_hold_reference = stream::could_hold(bytes, keys);
-                sheet.unread.push(Unread { place: sheet.lines.place(span.start), reason, could_hold_reference });
-                return;
+            Err(broken) if Filter::of(keys.iter().copied()).passes(bytes) => {
+                return sheet.unread_at(node, format!("the text in it can't be read: {}", broken.reason));
             }
+            Err(_) => {}
         }
     }
     let in_place = if scalar.style == Style::Literal { in_place(sheet.page, span, path, look) } else { None };

@@ -5,6 +5,7 @@ pub mod beside;
 mod composed;
 mod custom_resource;
 mod embedded;
+mod filter;
 pub mod git;
 mod helm;
 mod kubernetes;
