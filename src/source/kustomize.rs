@@ -450,3 +450,80 @@ fn step(path: &str, key: &str) -> String {
     let joint = if path.is_empty() || key.starts_with('[') { "" } else { "." };
     format!("{path}{joint}{key}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_the_names_that_kustomize_knows() {
+        for (path, claimed) in [
+            ("kustomization.yaml", true),
+            ("overlays/prod/kustomization.yml", true),
+            ("base/Kustomization", true),
+            ("kustomization.json", false),
+            ("my-kustomization.yaml", false),
+            ("kustomization.yaml.bak", false),
+        ] {
+            assert_eq!(Kustomize.claims(path), claimed, "{path}");
+        }
+    }
+
+    #[test]
+    fn remote_bases() {
+        for text in [
+            "https://example.com/a.yaml",
+            "github.com/acme/infra",
+            "git@github.com:acme/infra.git",
+            "git::https://example.com/x",
+            "ssh://git@example.com/x",
+            "example.com/acme/infra//deploy?ref=v1",
+            "example.com/acme/infra.git//deploy",
+        ] {
+            assert!(is_remote(text), "{text}");
+        }
+        for text in ["../base", "deployment.yaml", "./github.com/x", "a/b.git", "github.company/x"] {
+            assert!(!is_remote(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn pointers_that_name_an_image() {
+        for (pointer, names) in [
+            ("/spec/template/spec/containers/0/image", true),
+            ("/spec/image", true),
+            ("/spec/volumes/0/image/reference", true),
+            ("/metadata/annotations/image", false),
+            ("/data/image", false),
+            ("/spec/template/metadata/labels/image", false),
+            ("/spec/template/spec/containers/0/im~1age", false),
+            ("/spec/replicas", false),
+            ("image", false),
+        ] {
+            assert_eq!(names_image(pointer), names, "{pointer}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "images:\n", "- name: a\n", "  newName: b/c\n", "  newTag: \"1\"\n", "  newTag: 1.10\n", "  digest: ''\n", "NewTag: ",
+            "patches:\n", "- patch: |-\n", "    ", "  ", "- op: add\n", "path: /spec/containers/0/image\n", "value: x:1\n",
+            "containers: [{image: y}]\n", "\n", "---\n", "    ---\n", "&a ", "*a\n", "<<: *a\n", "{", "}", "[", "]", ", ", "\"", "'",
+            "helmCharts:\n- valuesInline: {image: a:1}\n", "transformers:\n- |\n", "  kind: X\n", "  imageTag: {name: a, newTag: b}\n",
+            "  jsonOp: '[{op: add, path: /a/image, value: b}]'\n", "resources: [https://x]\n", "\u{2028}", "é", "\r\n", "\t", "\u{feff}",
+            "replacements:\n- sourceValue: a\n", "  targets: [{fieldPaths: [a.image]}]\n", "kind: Pod\n", "# plimsoll: ignore[a] b\n",
+        ]), 0..60)) {
+            let text = tokens.concat();
+            for occurrence in Kustomize.find(&Input::alone("kustomization.yaml", text.as_bytes())).occurrences {
+                for span in stream::spans(&occurrence) {
+                    proptest::prop_assert!(span.of(text.as_bytes()).is_some());
+                }
+                if let Some(seat) = occurrence.seat() {
+                    proptest::prop_assert_eq!(&text[seat.span.start..seat.span.end], &seat.text);
+                    proptest::prop_assert!(occurrence.text.ends_with(&seat.text));
+                }
+            }
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
     for format in others {
         merge(&mut found, format.find(input));
     }
-    if Kubernetes.claims(input.path) && kubernetes::could_hold_object(input.bytes) {
+    if Kubernetes.claims(input.path) && kubernetes::holds_object(input.bytes) {
         merge(&mut found, Kubernetes.find(input));
     }
     found
