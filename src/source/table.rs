@@ -1,7 +1,9 @@
 //! The formats there are, and which one a file is.
 
 use crate::source::dockerfile::Dockerfile;
+use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::kustomize::Kustomize;
 use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Dockerfile, &Kubernetes];
@@ -17,6 +19,7 @@ use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Github, &Gitlab, &Kubernetes];
+const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
@@ -46,7 +49,7 @@ pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
     for format in others {
         merge(&mut found, format.find(input));
     }
-    if Kubernetes.claims(input.path) && kubernetes::could_hold_object(input.bytes) {
+    if Kubernetes.claims(input.path) && kubernetes::holds_object(input.bytes) {
         merge(&mut found, Kubernetes.find(input));
     }
     found
