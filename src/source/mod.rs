@@ -5,6 +5,7 @@ pub mod beside;
 mod custom_resource;
 pub mod git;
 mod kubernetes;
+mod listed;
 mod page;
 mod place;
 mod pod;

@@ -1,9 +1,27 @@
 //! The formats there are, and which one a file is.
 
 use crate::source::kubernetes::{self, Kubernetes};
-use crate::source::{Format, Found, Input, stream};
+use crate::source::{Format, Found, Input, listed, stream};
 
-const FORMATS: &[&dyn Format] = &[&Kubernetes];
+const FORMATS: &[&dyn Format] = &[
+    &listed::CIRCLECI,
+    &listed::AZURE_PIPELINES,
+    &listed::BITBUCKET,
+    &listed::DRONE,
+    &listed::WOODPECKER,
+    &listed::BUILDKITE,
+    &listed::SKAFFOLD,
+    &listed::CLOUDBUILD,
+    &listed::CIRRUS,
+    &listed::SEMAPHORE,
+    &listed::VELA,
+    &listed::CODEFRESH,
+    &listed::ECS,
+    &listed::CLOUDFORMATION,
+    &listed::DEVFILE,
+    &listed::GITPOD,
+    &Kubernetes,
+];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {

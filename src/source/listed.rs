@@ -1,0 +1,662 @@
+//! Formats that a table says: pipelines of many systems, and other files with documented places for images. A row is an
+//! id, file names, places and a role; what a path can't say (an alias in an image's place, a name made of a plugin's
+//! name, a substitution) is a small function beside its row.
+//! It runs no expression of a pipeline: a parameter's default is one of the values it may have, so it is not believed.
+//!
+//! Longer than most files: most of it is the table.
+
+use crate::limits;
+use crate::source::place::{Hit, Path, Shape, Step};
+use crate::source::select::{self, Selector, Takes};
+use crate::source::stream::{self, Sheet};
+use crate::source::{Format, Found, Input, Role, Subject, subject};
+use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
+
+/// A row: one format.
+pub(crate) struct Listed {
+    id: &'static str,
+    /// Where its files are: names and folders with `/`, at any depth; `*` stays inside a component, `**` spans folders.
+    /// `.yml` stands for `.yaml` too.
+    files: &'static [&'static str],
+    /// The last keys of all places, and of the names of Dockerfiles.
+    keys: &'static [&'static str],
+    places: &'static [Selector],
+    /// What the places can't say; runs after them, so that it can change what they found.
+    also: fn(&mut Sheet<'_, '_>, &Input<'_>),
+}
+
+impl Format for Listed {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn claims(&self, path: &str) -> bool {
+        let components: Vec<&str> = path.split('/').collect();
+        self.files.iter().any(|pattern| {
+            let pattern: Vec<&str> = std::iter::once("**").chain(pattern.split('/')).collect();
+            fits(&pattern, &components)
+        })
+    }
+
+    fn find(&self, input: &Input<'_>) -> Found {
+        stream::read(input, self.id, self.keys, &mut |sheet| {
+            sheet.select(self.places);
+            (self.also)(sheet, input);
+        })
+    }
+}
+
+const fn ci(path: &'static str) -> Selector {
+    Selector { path, role: Role::Ci, takes: Takes::Text }
+}
+
+const fn build(path: &'static str) -> Selector {
+    Selector { path, role: Role::Build, takes: Takes::Text }
+}
+
+const fn run(path: &'static str) -> Selector {
+    Selector { path, role: Role::Run, takes: Takes::Text }
+}
+
+/// Only `docker://` names an image there.
+const fn docker(path: &'static str, role: Role) -> Selector {
+    Selector { path, role, takes: Takes::Docker }
+}
+
+fn nothing_else(_: &mut Sheet<'_, '_>, _: &Input<'_>) {}
+
+/// <https://circleci.com/docs/configuration-reference>; `machine.image` and `macos.xcode` are machines, no containers.
+pub(crate) static CIRCLECI: Listed = Listed {
+    id: "circleci",
+    files: &[".circleci/**/*.yml", "src/executors/*.yml", "src/jobs/*.yml", "src/@orb.yml"],
+    keys: &["image"],
+    places: &[
+        ci("jobs.*.docker[].image"),
+        ci("executors.*.docker[].image"),
+        ci("orbs.**.jobs.*.docker[].image"),
+        ci("orbs.**.executors.*.docker[].image"),
+        // a file of an orb that is not packed yet is the job or the executor itself
+        ci("docker[].image"),
+    ],
+    also: nothing_else,
+};
+
+/// <https://learn.microsoft.com/azure/devops/pipelines/yaml-schema>
+pub(crate) static AZURE_PIPELINES: Listed = Listed {
+    id: "azure-pipelines",
+    files: &["*azure-pipeline*.yml", ".azure-pipelines/**/*.yml", ".azuredevops/**/*.yml", ".azure-devops/**/*.yml"],
+    keys: &["image", "container", "services", "repository"],
+    places: &[],
+    also: azure,
+};
+
+/// <https://support.atlassian.com/bitbucket-cloud/docs/bitbucket-pipelines-configuration-reference>; a pipe by its
+/// repository (`atlassian/x:1`) names no image: that stands in the repository.
+pub(crate) static BITBUCKET: Listed = Listed {
+    id: "bitbucket",
+    files: &["bitbucket-pipelines.yml"],
+    keys: &["image", "name", "pipe"],
+    places: &[
+        ci("image"),
+        ci("image.name"),
+        ci("definitions.services.*.image"),
+        ci("definitions.services.*.image.name"),
+        ci("pipelines.**.step.image"),
+        ci("pipelines.**.step.image.name"),
+        ci("definitions.pipelines.**.step.image"),
+        ci("definitions.pipelines.**.step.image.name"),
+        docker("pipelines.**.step.script[].pipe", Role::Ci),
+        docker("pipelines.**.step.after-script[].pipe", Role::Ci),
+        docker("definitions.pipelines.**.step.script[].pipe", Role::Ci),
+        docker("definitions.pipelines.**.step.after-script[].pipe", Role::Ci),
+    ],
+    also: nothing_else,
+};
+
+/// <https://docs.drone.io/pipeline/docker/syntax>, and the keys of version 0.8.
+pub(crate) static DRONE: Listed = Listed {
+    id: "drone",
+    files: &[".drone.yml", ".drone.*.yml", ".drone/*.yml"],
+    keys: &["image"],
+    places: &[
+        ci("steps[].image"),
+        ci("services[].image"),
+        ci("pipeline.*.image"),
+        ci("services.*.image"),
+        ci("clone.*.image"),
+    ],
+    also: nothing_else,
+};
+
+/// <https://woodpecker-ci.org/docs/usage/workflow-syntax>: lists and maps alike; `pipeline` is the old name of `steps`.
+pub(crate) static WOODPECKER: Listed = Listed {
+    id: "woodpecker",
+    files: &[".woodpecker.yml", ".woodpecker/**/*.yml"],
+    keys: &["image"],
+    places: &[
+        ci("steps[].image"),
+        ci("steps.*.image"),
+        ci("services[].image"),
+        ci("services.*.image"),
+        ci("clone[].image"),
+        ci("clone.*.image"),
+        ci("pipeline[].image"),
+        ci("pipeline.*.image"),
+    ],
+    also: nothing_else,
+};
+
+/// <https://buildkite.com/docs/pipelines/configure/step-types/command-step>, and the plugins `docker` and `kubernetes`;
+/// what an `image` of another plugin is, its own documentation says: often what it builds.
+pub(crate) static BUILDKITE: Listed = Listed {
+    id: "buildkite",
+    files: &[".buildkite/**/*.yml", ".buildkite/**/*.json", "buildkite*.yml", "buildkite*.json"],
+    keys: &["image", "chown-image", "reference"],
+    places: &[
+        ci("image"),
+        ci("[].image"),
+        ci("[].steps[].image"),
+        ci("steps[].image"),
+        ci("steps[].steps[].image"),
+        ci("steps[].command.image"),
+        ci("steps[].steps[].command.image"),
+    ],
+    also: buildkite,
+};
+
+/// <https://skaffold.dev/docs/references/yaml>; `artifacts[].image` is what is built.
+pub(crate) static SKAFFOLD: Listed = Listed {
+    id: "skaffold",
+    files: &["skaffold*.yml", "*.skaffold.yml"],
+    keys: &["image", "Image", "builder", "dockerfile", "buildpacks", "path"],
+    places: &[
+        build("**.artifacts[].buildpacks.builder"),
+        build("**.artifacts[].buildpacks.runImage"),
+        docker("**.artifacts[].buildpacks.buildpacks[]", Role::Build),
+        build("**.artifacts[].buildpack.builder"),
+        build("**.artifacts[].buildpack.runImage"),
+        build("**.artifacts[].kaniko.image"),
+        build("**.artifacts[].kaniko.initImage"),
+        build("**.artifacts[].jib.fromImage"),
+        build("**.artifacts[].ko.fromImage"),
+        build("**.googleCloudBuild.dockerImage"),
+        build("**.googleCloudBuild.kanikoImage"),
+        build("**.googleCloudBuild.mavenImage"),
+        build("**.googleCloudBuild.gradleImage"),
+        build("**.googleCloudBuild.packImage"),
+        build("**.googleCloudBuild.koImage"),
+        build("**.googleCloudBuild.platformEmulatorInstallStep.image"),
+        ci("**.verify[].container.image"),
+        ci("**.customActions[].containers[].image"),
+    ],
+    also: skaffold,
+};
+
+/// <https://cloud.google.com/build/docs/build-config-file-schema>; `images` are what is pushed.
+pub(crate) static CLOUDBUILD: Listed = Listed {
+    id: "cloudbuild",
+    files: &["cloudbuild*.yml", "cloudbuild*.json", "*.cloudbuild.yml", "*-cloudbuild.yml", ".cloudbuild/**/*.yml"],
+    keys: &["name"],
+    places: &[ci("steps[].name"), ci("build.steps[].name")],
+    also: cloudbuild,
+};
+
+/// <https://cirrus-ci.org/guide/writing-tasks>; images of virtual machines are none of containers.
+pub(crate) static CIRRUS: Listed = Listed {
+    id: "cirrus",
+    files: &[".cirrus.yml"],
+    keys: &["image", "dockerfile", "matrix"],
+    places: &[
+        ci("**.container.image"),
+        ci("**.container.matrix.image"),
+        ci("**.container.matrix[].image"),
+        ci("**.container.image.matrix[]"),
+        ci("**.arm_container.image"),
+        ci("**.arm_container.matrix.image"),
+        ci("**.arm_container.matrix[].image"),
+        ci("**.arm_container.image.matrix[]"),
+        ci("**.windows_container.image"),
+        ci("**.windows_container.matrix[].image"),
+        ci("**.gke_container.image"),
+        ci("**.gke_container.matrix[].image"),
+        ci("**.eks_container.image"),
+        ci("**.eks_container.matrix[].image"),
+        ci("**.aks_container.image"),
+        ci("**.aks_container.matrix[].image"),
+        ci("**.additional_containers[].image"),
+        ci("*.steps[].image"),
+        ci("*.matrix[].steps[].image"),
+    ],
+    also: |sheet, _| {
+        for path in ["**.container", "**.arm_container", "**.windows_container"] {
+            each(sheet, path, &mut |sheet, _, node| dockerfiles(sheet, node, "dockerfile"));
+        }
+    },
+};
+
+/// <https://docs.semaphore.io/reference/pipeline-yaml>; `os_image` is a machine.
+pub(crate) static SEMAPHORE: Listed = Listed {
+    id: "semaphore",
+    files: &[".semaphore/**/*.yml"],
+    keys: &["image"],
+    places: &[ci("**.agent.containers[].image")],
+    also: nothing_else,
+};
+
+/// <https://go-vela.github.io/docs/reference/yaml>
+pub(crate) static VELA: Listed = Listed {
+    id: "vela",
+    files: &[".vela.yml"],
+    keys: &["image"],
+    places: &[ci("steps[].image"), ci("services[].image"), ci("stages.*.steps[].image"), ci("secrets[].origin.image")],
+    also: nothing_else,
+};
+
+/// <https://codefresh.io/docs/docs/pipelines/steps>; `image_name` is what a step builds.
+pub(crate) static CODEFRESH: Listed = Listed {
+    id: "codefresh",
+    files: &["codefresh*.yml", ".codefresh/**/*.yml"],
+    keys: &["image"],
+    places: &[
+        ci("steps.**.steps.*.image"),
+        ci("steps.*.image"),
+        ci("**.composition.*.image"),
+        ci("**.composition.services.*.image"),
+        ci("**.composition_candidates.*.image"),
+    ],
+    also: nothing_else,
+};
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html>, and Elastic
+/// Beanstalk's `Dockerrun.aws.json`.
+pub(crate) static ECS: Listed = Listed {
+    id: "ecs",
+    files: &["*task-def*.json", "*taskdef*.json", "*task_def*.json", "*taskDef*.json", "Dockerrun.aws.json"],
+    keys: &["image", "Name"],
+    places: &[
+        run("containerDefinitions[].image"),
+        run("taskDefinition.containerDefinitions[].image"),
+        run("Image.Name"),
+    ],
+    also: nothing_else,
+};
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide>; images of `CodeBuild` are left out, most of which no
+/// registry has.
+pub(crate) static CLOUDFORMATION: Listed = Listed {
+    id: "cloudformation",
+    files: &[
+        "template.yml",
+        "template.json",
+        "*cloudformation*.yml",
+        "*cloudformation*.json",
+        "*.cfn.yml",
+        "*.cfn.json",
+    ],
+    keys: &["Image", "ImageUri"],
+    places: &[],
+    also: |sheet, _| {
+        for path in [
+            "Resources.*.Properties.ContainerDefinitions[].Image",
+            "Resources.*.Properties.ContainerProperties.Image",
+            "Resources.*.Properties.ImageUri",
+            "Resources.*.Properties.Code.ImageUri",
+        ] {
+            each(sheet, path, &mut |sheet, path, at| {
+                let function = sheet.tree.scalar(at).is_none();
+                let shape = if function { Shape::Wrong("a function of the template") } else { Shape::Right };
+                hit(sheet, path, at, shape, Role::Run);
+            });
+        }
+    },
+};
+
+/// <https://devfile.io/docs/2.3.0/devfile-schema>, and version 1; `image.imageName` is what is built.
+pub(crate) static DEVFILE: Listed = Listed {
+    id: "devfile",
+    files: &["devfile.yml", ".devfile.yml", "*.devfile.yml"],
+    keys: &["image", "uri"],
+    places: &[
+        build("components[].container.image"),
+        build("components[].image"),
+        build("parent.components[].container.image"),
+        build("components[].plugin.components[].container.image"),
+    ],
+    also: |sheet, _| each(sheet, "components[].image", &mut |sheet, _, at| dockerfiles(sheet, at, "dockerfile.uri")),
+};
+
+/// <https://www.gitpod.io/docs/references/gitpod-yml>
+pub(crate) static GITPOD: Listed = Listed {
+    id: "gitpod",
+    files: &[".gitpod.yml"],
+    keys: &["image", "file"],
+    places: &[build("image")],
+    also: |sheet, _| each(sheet, "image", &mut |sheet, _, at| dockerfiles(sheet, at, "file")),
+};
+
+/// Whether a path's components fit a pattern's.
+fn fits(pattern: &[&str], path: &[&str]) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, None) => true,
+        (Some((&"**", rest)), _) => fits(rest, path) || path.split_first().is_some_and(|(_, path)| fits(pattern, path)),
+        (Some((first, rest)), Some((name, path))) => {
+            let ending = name.strip_suffix(".yaml").filter(|_| first.ends_with(".yml"));
+            let name = ending.map_or_else(|| (*name).to_owned(), |stem| format!("{stem}.yml"));
+            fits_name(first, &name) && fits(rest, path)
+        }
+        _ => false,
+    }
+}
+
+fn fits_name(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().any(|(at, _)| fits_name(after, &rest[at..])) || fits_name(after, "")
+        }),
+    }
+}
+
+/// Shows the sheet every node of a path, with its path in the document.
+fn each(sheet: &mut Sheet<'_, '_>, path: &str, then: &mut dyn FnMut(&mut Sheet<'_, '_>, String, NodeId)) {
+    let Some(root) = sheet.tree.root() else { return };
+    below(sheet, root, "", path, then);
+}
+
+/// As [`each`], from a node that stands at `base`.
+fn below(
+    sheet: &mut Sheet<'_, '_>,
+    from: NodeId,
+    base: &str,
+    path: &str,
+    then: &mut dyn FnMut(&mut Sheet<'_, '_>, String, NodeId),
+) {
+    let mut nodes = Vec::new();
+    let visited = select::visit(sheet.tree, from, path, &mut Budget::new(), &mut |path, at| {
+        let path = path.to_string();
+        let dot = if base.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
+        nodes.push((format!("{base}{dot}{path}"), at));
+    });
+    if let Err(spent) = visited {
+        sheet.places.spent = Some(spent);
+    }
+    for (path, at) in nodes {
+        then(sheet, path, at);
+    }
+}
+
+fn hit(sheet: &mut Sheet<'_, '_>, path: String, at: NodeId, shape: Shape, role: Role) {
+    let node = sheet.tree.resolve(at);
+    sheet.places.hits.push(Hit { path, node, at, shape, role });
+}
+
+/// The text of a scalar.
+fn text<'t>(tree: &'t Tree<'_>, at: NodeId) -> Option<&'t str> {
+    tree.scalar(at).map(|scalar| scalar.value.as_ref())
+}
+
+/// Hands over the Dockerfiles that `path` names below a node, relative to the file.
+fn dockerfiles(sheet: &mut Sheet<'_, '_>, from: NodeId, path: &str) {
+    below(sheet, from, "", path, &mut |sheet, _, at| {
+        if let Some(text) = text(sheet.tree, at).map(str::to_owned).filter(|text| !text.contains("://")) {
+            dockerfile(sheet, at, text);
+        }
+    });
+}
+
+/// Hands over one Dockerfile; a path that can't be known is said to be unread, for an image may stand behind it.
+fn dockerfile(sheet: &mut Sheet<'_, '_>, at: NodeId, path: String) {
+    if path.contains(['$', '{', '<', '\\']) || path.starts_with('/') || path.starts_with('~') {
+        sheet.unread_at(at, format!("a Dockerfile whose place is not known from this file: `{path}`"));
+    } else if !path.is_empty() {
+        sheet.point(at, path, false, "dockerfile");
+    }
+}
+
+/// Plugins stand under their own names: `docker#v5.11.0`, a repository's URL.
+fn buildkite(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
+    for path in ["**.plugins[].*", "**.plugins.*"] {
+        each(sheet, path, &mut |sheet, path, at| {
+            let key = path.strip_suffix("\"]").and_then(|path| path.rsplit_once("[\"")).map(|(_, key)| key);
+            let key = key.or_else(|| path.rsplit_once('.').map(|(_, key)| key)).unwrap_or_default();
+            let name = key.split('#').next().unwrap_or_default();
+            let name = name.rsplit('/').next().unwrap_or_default();
+            let name = name.strip_suffix(".git").unwrap_or(name);
+            let places: &[&str] = match name.strip_suffix("-buildkite-plugin").unwrap_or(name) {
+                "docker" => &["image", "chown-image"],
+                "kubernetes" => &[
+                    "**.containers[].image",
+                    "**.initContainers[].image",
+                    "**.ephemeralContainers[].image",
+                    "**.volumes[].image.reference",
+                    "sidecars[].image",
+                ],
+                _ => &[],
+            };
+            for place in places {
+                below(sheet, at, &path, place, &mut |sheet, path, at| {
+                    if sheet.tree.scalar(at).is_some() {
+                        hit(sheet, path, at, Shape::Right, Role::Ci);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// What an artifact is called is no reference, wherever it is used; its Dockerfile lies in its context or, failing that,
+/// beside the file.
+fn skaffold(sheet: &mut Sheet<'_, '_>, input: &Input<'_>) {
+    let mut built = Vec::new();
+    each(sheet, "**.artifacts[].image", &mut |sheet, _, at| built.extend(text(sheet.tree, at).map(str::to_owned)));
+    let tree = sheet.tree;
+    sheet.places.hits.retain(|hit| {
+        let own = |image: &str| hit.role == Role::Ci && built.iter().any(|built| built == image);
+        !text(tree, hit.node).is_some_and(own)
+    });
+    each(sheet, "**.artifacts[]", &mut |sheet, path, artifact| {
+        let mut context = String::new();
+        below(sheet, artifact, &path, "context", &mut |sheet, _, at| {
+            context = text(sheet.tree, at).unwrap_or_default().trim_end_matches('/').to_owned();
+        });
+        for place in ["docker.dockerfile", "kaniko.dockerfile", "custom.dependencies.dockerfile.path"] {
+            below(sheet, artifact, &path, place, &mut |sheet, _, at| {
+                let Some(file) = text(sheet.tree, at).map(str::to_owned) else { return };
+                let inside = match context.as_str() {
+                    "" | "." => file.clone(),
+                    context => format!("{context}/{file}"),
+                };
+                let beside = !inside.starts_with('/') && input.beside.read(&inside).is_none();
+                let beside = beside && !file.starts_with('/') && input.beside.read(&file).is_some();
+                dockerfile(sheet, at, if beside { file } else { inside });
+            });
+        }
+    });
+}
+
+/// Puts the defaults of `substitutions` into the names of steps.
+fn cloudbuild(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
+    let mut defaults: Vec<(String, Option<String>)> = Vec::new();
+    for path in ["substitutions.*", "build.substitutions.*"] {
+        each(sheet, path, &mut |sheet, path, at| {
+            let name = path.rsplit('.').next().unwrap_or_default().to_owned();
+            let tagged = sheet.tree.node(sheet.tree.resolve(at)).tag.is_some();
+            let value = text(sheet.tree, at).filter(|value| !tagged && !value.contains('$')).map(str::to_owned);
+            match defaults.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) if *known != value => *known = None,
+                Some(_) => {}
+                None => defaults.push((name, value)),
+            }
+        });
+    }
+    for hit in sheet.take() {
+        let mut occurrence = sheet.page.occurrence(&hit);
+        let unknown = matches!(occurrence.subject, Subject::Unresolvable { .. });
+        if unknown && let Some((text, used)) = substituted(&occurrence.text, &defaults) {
+            occurrence.subject = subject::string(&text);
+            occurrence.text = text;
+            occurrence.assumes = Some(format!("{used}, its default in `substitutions`"));
+            let reason = format!("it is made with {used}; write the image out to pin it");
+            occurrence.uneditable.get_or_insert(reason);
+        }
+        sheet.push(&hit, occurrence);
+    }
+}
+
+/// A text with its substitutions replaced, and which they were; `None` where one is not known, or none is there.
+fn substituted(text: &str, defaults: &[(String, Option<String>)]) -> Option<(String, String)> {
+    let (mut made, mut used) = (String::new(), Vec::new());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        made.push_str(before);
+        let braced = after.strip_prefix('{');
+        let name = braced.unwrap_or(after);
+        let is_name = |found: char| found.is_ascii_uppercase() || found.is_ascii_digit() || found == '_';
+        let (name, after) = name.split_at(name.find(|found| !is_name(found)).unwrap_or(name.len()));
+        rest = if braced.is_some() { after.strip_prefix('}')? } else { after };
+        let value = defaults.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_ref())?;
+        made.push_str(value);
+        used.push(format!("{name}={value}"));
+    }
+    made.push_str(rest);
+    (!used.is_empty()).then(|| (made, used.join(", ")))
+}
+
+/// A container in Azure Pipelines is an image, or the alias of one in `resources`; jobs and resources stand in lists into
+/// which template expressions (`${{ if … }}:`) may insert others.
+fn azure(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
+    let mut walk =
+        Azure { tree: sheet.tree, budget: Budget::new(), path: Path::default(), found: AzureFound::default() };
+    if let Some(root) = sheet.tree.root()
+        && let Err(spent) = walk.node(root, Where::Job, 0)
+    {
+        sheet.places.spent = Some(spent);
+    }
+    let AzureFound { aliases, images, names, registries } = walk.found;
+    for (path, at) in images {
+        hit(sheet, path, at, Shape::Right, Role::Ci);
+    }
+    for (path, at) in registries {
+        hit(sheet, path, at, Shape::Wrong("an image of an Azure registry; its tag is chosen by the run"), Role::Ci);
+    }
+    for (path, at) in names {
+        let Some(name) = text(sheet.tree, at).map(str::to_owned) else { continue };
+        if aliases.contains(&name) {
+            continue;
+        }
+        let node = sheet.tree.resolve(at);
+        let found = Hit { path, node, at, shape: Shape::Right, role: Role::Ci };
+        let mut occurrence = sheet.page.occurrence(&found);
+        let is_name = |found: char| found.is_ascii_alphanumeric() || matches!(found, '-' | '_');
+        if matches!(occurrence.subject, Subject::Image(_)) && name.chars().all(is_name) {
+            let reason = "the alias of a container that another file declares, or an image without a tag: which is not \
+                          known from this file; with a tag it is an image";
+            occurrence.subject = Subject::Unresolvable { reason: reason.to_owned() };
+        }
+        sheet.push(&found, occurrence);
+    }
+}
+
+/// What a map is to Azure Pipelines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    /// The top of a file, a job, or another item of a list.
+    Job,
+    /// `resources`.
+    Resources,
+    /// A container resource.
+    Resource,
+    /// A `container` or a service.
+    Container,
+    /// `services`: containers under their names.
+    Services,
+    /// Something else, in which lists of jobs may stand.
+    Other,
+}
+
+#[derive(Default)]
+struct AzureFound {
+    aliases: Vec<String>,
+    /// Places of images alone.
+    images: Vec<(String, NodeId)>,
+    /// Places of images or aliases.
+    names: Vec<(String, NodeId)>,
+    /// Resources of a registry, that name no tag.
+    registries: Vec<(String, NodeId)>,
+}
+
+struct Azure<'t, 'a> {
+    tree: &'t Tree<'a>,
+    budget: Budget,
+    path: Path<'t>,
+    found: AzureFound,
+}
+
+impl Azure<'_, '_> {
+    fn node(&mut self, at: NodeId, is: Where, depth: usize) -> Result<(), (NodeId, Exhausted)> {
+        if depth > limits::YAML_DEPTH {
+            return Err((at, Exhausted));
+        }
+        self.budget.spend(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
+        if let Some(items) = self.tree.items(at) {
+            let item = match is {
+                Where::Resources | Where::Resource => Where::Resource,
+                _ => Where::Job,
+            };
+            for (index, item_at) in items.iter().enumerate() {
+                self.path.within(Step::Index(index));
+                self.node(*item_at, item, depth + 1)?;
+                self.path.leave();
+            }
+            return Ok(());
+        }
+        let tree = self.tree;
+        if tree.scalar(at).is_some() {
+            if is == Where::Container {
+                self.found.names.push((self.path.to_string(), at));
+            }
+            return Ok(());
+        }
+        let entries = tree.entries(tree.resolve(at), &mut self.budget).map_err(|exhausted| (at, exhausted))?;
+        let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.key != "<<" || entry.merged).collect();
+        let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+        let is_resource = is == Where::Job && has("container") && has("image") && !has("job") && !has("deployment");
+        let is = if is_resource { Where::Resource } else { is };
+        let has_image = has("image");
+        for entry in entries {
+            let inner = match (is, entry.key.as_ref()) {
+                (_, key) if key.trim_start().starts_with("${{") => is,
+                (Where::Job, "container") => Where::Container,
+                (Where::Job, "services") => Where::Services,
+                (Where::Services, _) => Where::Container,
+                (Where::Job | Where::Other, "resources") => Where::Resources,
+                (Where::Resources, "containers") => Where::Resource,
+                (_, "inputs" | "env" | "variables" | "target") | (Where::Resources, _) => continue,
+                (Where::Resource | Where::Container, "image") => {
+                    self.path.within(Step::Key(entry.key));
+                    if tree.scalar(entry.value).is_some() {
+                        self.found.images.push((self.path.to_string(), entry.value));
+                    }
+                    self.path.leave();
+                    continue;
+                }
+                (Where::Resource, "container") => {
+                    self.found.aliases.extend(text(tree, entry.value).map(str::to_owned));
+                    continue;
+                }
+                (Where::Resource, "repository") if !has_image => {
+                    self.path.within(Step::Key(entry.key));
+                    self.found.registries.push((self.path.to_string(), entry.value));
+                    self.path.leave();
+                    continue;
+                }
+                (Where::Resource | Where::Container, _) => continue,
+                (Where::Job | Where::Other, _) => Where::Other,
+            };
+            self.path.within(Step::Key(entry.key));
+            self.node(entry.value, inner, depth + 1)?;
+            self.path.leave();
+        }
+        Ok(())
+    }
+}
