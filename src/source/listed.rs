@@ -84,7 +84,17 @@ pub(crate) static CIRCLECI: Listed = Listed {
 /// <https://learn.microsoft.com/azure/devops/pipelines/yaml-schema>
 pub(crate) static AZURE_PIPELINES: Listed = Listed {
     id: "azure-pipelines",
-    files: &["*azure-pipeline*.yml", ".azure-pipelines/**/*.yml", ".azuredevops/**/*.yml", ".azure-devops/**/*.yml"],
+    files: &[
+        "*azure-pipeline*.yml",
+        ".azure-pipelines/**/*.yml",
+        "azure-pipelines/**/*.yml",
+        ".azuredevops/**/*.yml",
+        ".azure-devops/**/*.yml",
+        ".pipelines/**/*.yml",
+        "eng/pipelines/**/*.yml",
+        ".vsts*.yml",
+        ".ado/**/*.yml",
+    ],
     keys: &["image", "container", "services", "repository"],
     places: &[],
     also: azure,
@@ -195,7 +205,7 @@ pub(crate) static SKAFFOLD: Listed = Listed {
 /// <https://cloud.google.com/build/docs/build-config-file-schema>; `images` are what is pushed.
 pub(crate) static CLOUDBUILD: Listed = Listed {
     id: "cloudbuild",
-    files: &["cloudbuild*.yml", "cloudbuild*.json", "*.cloudbuild.yml", "*-cloudbuild.yml", ".cloudbuild/**/*.yml"],
+    files: &["*cloudbuild*.yml", "*cloudbuild*.json", ".cloudbuild/**/*.yml"],
     keys: &["name"],
     places: &[ci("steps[].name"), ci("build.steps[].name")],
     also: cloudbuild,
@@ -409,7 +419,7 @@ fn dockerfile(sheet: &mut Sheet<'_, '_>, at: NodeId, path: String) {
     if path.contains(['$', '{', '<', '\\']) || path.starts_with('/') || path.starts_with('~') {
         sheet.unread_at(at, format!("a Dockerfile whose place is not known from this file: `{path}`"));
     } else if !path.is_empty() {
-        sheet.point(at, path, false, "dockerfile");
+        sheet.point(at, path.trim_start_matches("./"), false, "dockerfile");
     }
 }
 
@@ -444,16 +454,19 @@ fn buildkite(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
     }
 }
 
-/// What an artifact is called is no reference, wherever it is used; its Dockerfile lies in its context or, failing that,
-/// beside the file.
+/// What runs under an artifact's name is what was built, or, where it was not, what a registry has; an artifact's
+/// Dockerfile lies in its context or, failing that, beside the file.
 fn skaffold(sheet: &mut Sheet<'_, '_>, input: &Input<'_>) {
     let mut built = Vec::new();
     each(sheet, "**.artifacts[].image", &mut |sheet, _, at| built.extend(text(sheet.tree, at).map(str::to_owned)));
-    let tree = sheet.tree;
-    sheet.places.hits.retain(|hit| {
-        let own = |image: &str| hit.role == Role::Ci && built.iter().any(|built| built == image);
-        !text(tree, hit.node).is_some_and(own)
-    });
+    for hit in sheet.take() {
+        let mut occurrence = sheet.page.occurrence(&hit);
+        if hit.role == Role::Ci && built.contains(&occurrence.text) {
+            let reason = "the name of an artifact that this file builds; what is built is not known from it";
+            occurrence.subject = Subject::Unresolvable { reason: reason.to_owned() };
+        }
+        sheet.push(&hit, occurrence);
+    }
     each(sheet, "**.artifacts[]", &mut |sheet, path, artifact| {
         let mut context = String::new();
         below(sheet, artifact, &path, "context", &mut |sheet, _, at| {
@@ -547,14 +560,18 @@ fn azure(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
         let node = sheet.tree.resolve(at);
         let found = Hit { path, node, at, shape: Shape::Right, role: Role::Ci };
         let mut occurrence = sheet.page.occurrence(&found);
-        let is_name = |found: char| found.is_ascii_alphanumeric() || matches!(found, '-' | '_');
-        if matches!(occurrence.subject, Subject::Image(_)) && name.chars().all(is_name) {
+        if matches!(occurrence.subject, Subject::Image(_)) && is_alias(&name) {
             let reason = "the alias of a container that another file declares, or an image without a tag: which is not \
                           known from this file; with a tag it is an image";
             occurrence.subject = Subject::Unresolvable { reason: reason.to_owned() };
         }
         sheet.push(&found, occurrence);
     }
+}
+
+/// Whether a name can be an alias: what holds more than these characters is an image.
+fn is_alias(name: &str) -> bool {
+    name.chars().all(|found| found.is_ascii_alphanumeric() || matches!(found, '-' | '_'))
 }
 
 /// What a map is to Azure Pipelines.
@@ -641,7 +658,8 @@ impl Azure<'_, '_> {
                     continue;
                 }
                 (Where::Resource, "container") => {
-                    self.found.aliases.extend(text(tree, entry.value).map(str::to_owned));
+                    let alias = text(tree, entry.value).filter(|alias| is_alias(alias));
+                    self.found.aliases.extend(alias.map(str::to_owned));
                     continue;
                 }
                 (Where::Resource, "repository") if !has_image => {
@@ -658,5 +676,198 @@ impl Azure<'_, '_> {
             self.path.leave();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Occurrence;
+
+    const ALL: [&Listed; 16] = [
+        &CIRCLECI,
+        &AZURE_PIPELINES,
+        &BITBUCKET,
+        &DRONE,
+        &WOODPECKER,
+        &BUILDKITE,
+        &SKAFFOLD,
+        &CLOUDBUILD,
+        &CIRRUS,
+        &SEMAPHORE,
+        &VELA,
+        &CODEFRESH,
+        &ECS,
+        &CLOUDFORMATION,
+        &DEVFILE,
+        &GITPOD,
+    ];
+
+    fn show(format: &Listed, text: &str) -> Vec<String> {
+        let found = format.find(&Input::alone("x.yml", text.as_bytes()));
+        let state = |occurrence: &Occurrence| match occurrence.subject {
+            Subject::Image(_) => "image",
+            Subject::Unresolvable { .. } => "undecided",
+            Subject::NotAnImage { .. } => "skipped",
+        };
+        let mut lines: Vec<String> =
+            found.occurrences.iter().map(|found| format!("{} {} {}", found.path, state(found), found.text)).collect();
+        lines.extend(found.unread.iter().map(|unread| format!("unread {}:{}", unread.place.line, unread.place.column)));
+        lines.extend(found.pointers.iter().map(|pointer| format!("-> {}", pointer.path)));
+        lines
+    }
+
+    #[test]
+    fn rows_are_well_formed() {
+        for format in ALL {
+            assert!(!format.files.is_empty() && !format.keys.is_empty(), "{}", format.id);
+            for place in format.places {
+                let last = place.path.rsplit('.').next().expect("a key").trim_end_matches("[]");
+                assert!(format.keys.iter().any(|key| last.contains(key)), "{}: {last} is no key", format.id);
+            }
+            for file in format.files {
+                let file = file.replace("**", "a/b").replace('*', "c");
+                assert!(format.claims(&file), "{}: {file}", format.id);
+                assert!(format.claims(&format!("x/{file}")), "{}: x/{file}", format.id);
+                assert!(!format.claims(&format!("{file}.bak")), "{}: {file}.bak", format.id);
+                assert!(!format.claims(&format!("{file}/x")), "{}: {file}/x", format.id);
+            }
+        }
+    }
+
+    #[test]
+    fn files_by_name() {
+        for (path, id) in [
+            (".circleci/config.yml", "circleci"),
+            ("a/.circleci/continue_config.yaml", "circleci"),
+            (".circleci/deep/er.yml", "circleci"),
+            ("azure-pipelines.yaml", "azure-pipelines"),
+            ("ci/azure-pipelines-nightly.yml", "azure-pipelines"),
+            (".azure-pipelines/a/b/c.yml", "azure-pipelines"),
+            (".drone.yaml", "drone"),
+            (".woodpecker/a.yml", "woodpecker"),
+            (".buildkite/pipeline.release.yml", "buildkite"),
+            ("app/skaffold-dev.yaml", "skaffold"),
+            ("cloudbuild.json", "cloudbuild"),
+            ("deploy/app-cloudbuild.yaml", "cloudbuild"),
+            ("ecs/web-task-definition.json", "ecs"),
+            ("devfile.yaml", "devfile"),
+            (".gitpod.yml", "gitpod"),
+            ("config.yml", ""),
+            ("circleci/config.yml", ""),
+            (".drone.star", ""),
+            ("bitbucket-pipelines.yml.md", ""),
+            ("skaffold.go", ""),
+        ] {
+            let claiming: Vec<&str> = ALL.iter().filter(|format| format.claims(path)).map(|format| format.id).collect();
+            assert_eq!(claiming.join(" "), id, "{path}");
+        }
+    }
+
+    #[test]
+    fn aliases_of_azure_are_no_images_and_images_no_aliases() {
+        let rows: [(&str, &[&str]); 9] = [
+            (
+                "resources: {containers: [{container: a, image: b:1}]}\ncontainer: a\n",
+                &["resources.containers[0].image image b:1"],
+            ),
+            // an alias can't be spelled as an image
+            (
+                "resources: {containers: [{container: e/x:1, image: b:1}]}\ncontainer: e/x:1\n",
+                &["resources.containers[0].image image b:1", "container image e/x:1"],
+            ),
+            ("container: a\n", &["container undecided a"]),
+            ("container: 5\n", &["container skipped 5"]),
+            ("container: {alias: a}\n", &[]),
+            ("jobs: [{job: a, container: {${{ if x }}: {image: b:1}}}]\n", &["unread 1:30"]),
+            (
+                "jobs:\n- job: a\n  container:\n    ${{ if x }}:\n      image: b:1\n",
+                &["jobs[0].container[\"${{ if x }}\"].image image b:1"],
+            ),
+            ("steps: [{task: a, inputs: {jobs: [{container: b:1}]}}]\n", &[]),
+            (
+                "jobs: [{job: a, services: {b: c:1, d: {image: e:1}}}]",
+                &["jobs[0].services.b image c:1", "jobs[0].services.d.image image e:1"],
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(show(&AZURE_PIPELINES, text), expected, "{text}");
+        }
+        let deep = format!("{}{{container: a:1}}{}", "[".repeat(1_000), "]".repeat(1_000));
+        assert_eq!(show(&AZURE_PIPELINES, &deep).len(), 1);
+        let bomb = "a: &a [*a, *a]\ncontainer: x:1\n";
+        assert!(show(&AZURE_PIPELINES, bomb).iter().any(|line| line.starts_with("unread")));
+    }
+
+    #[test]
+    fn substitutions_of_cloud_build() {
+        let known = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        let defaults = [known("_A", "x"), known("_AB", "y"), ("_C".to_owned(), None)];
+        for (text, made) in [
+            ("a:$_A", Some("a:x")),
+            ("a:${_A}z", Some("a:xz")),
+            ("a:$_AB", Some("a:y")),
+            ("$_A/$_AB", Some("x/y")),
+            ("a:$_C", None),
+            ("a:$_D", None),
+            ("a:$$_A", None),
+            ("a:${_A:0:1}", None),
+            ("a:${_A", None),
+            ("a:$PROJECT_ID", None),
+            ("a:1", None),
+        ] {
+            assert_eq!(substituted(text, &defaults).map(|(text, _)| text).as_deref(), made, "{text}");
+        }
+        let twice = "steps: [{name: \"a:$_V\"}]\nsubstitutions: {_V: 1, _V: 2}\n";
+        assert_eq!(show(&CLOUDBUILD, twice), ["steps[0].name undecided a:$_V"]);
+    }
+
+    #[test]
+    fn dockerfiles_that_are_named() {
+        let skaffold = |artifact: &str| show(&SKAFFOLD, &format!("build: {{artifacts: [{{image: a, {artifact}}}]}}\n"));
+        assert_eq!(skaffold("docker: {dockerfile: D}"), ["-> D"]);
+        assert_eq!(skaffold("context: ./b/, docker: {dockerfile: D}"), ["-> b/D"]);
+        for unknown in ["'{{.X}}'", "/abs", "'~/x'", "$X"] {
+            assert_eq!(skaffold(&format!("docker: {{dockerfile: {unknown}}}")).len(), 1, "{unknown}");
+            assert!(skaffold(&format!("docker: {{dockerfile: {unknown}}}"))[0].starts_with("unread"), "{unknown}");
+        }
+        assert_eq!(show(&GITPOD, "image: {file: x.Dockerfile}"), ["-> x.Dockerfile"]);
+        assert_eq!(show(&DEVFILE, "components: [{image: {dockerfile: {uri: 'https://x/D'}}}]"), [""; 0]);
+    }
+
+    #[test]
+    fn plugins_by_any_of_their_names() {
+        for name in [
+            "docker#v1",
+            "docker",
+            "a/docker#v1",
+            "https://x/buildkite-plugins/docker-buildkite-plugin.git#v1",
+            "./x/docker",
+        ] {
+            let text = format!("steps: [{{plugins: [{{\"{name}\": {{image: a:1}}}}]}}]\n");
+            assert_eq!(show(&BUILDKITE, &text).len(), 1, "{name}");
+        }
+        for name in ["docker-compose#v1", "ecr#v1", "dockerx"] {
+            let text = format!("steps: [{{plugins: [{{\"{name}\": {{image: a:1}}}}]}}]\n");
+            assert_eq!(show(&BUILDKITE, &text).len(), 0, "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "jobs:\n", "container: ", "image: ", "a:1", "\n", "\n  ", "- ", "  ", "docker:\n", "steps:\n", "services:\n",
+            "plugins:\n", "docker#v1:\n", "resources:\n", "containers:\n", "${{ if x }}:\n", "name: ", "$_A", "substitutions:\n",
+            "_A: ", "&a ", "*a", "<<: *a\n", "{", "}", "[", "]", ",", "\"", "'", "---\n", "artifacts:\n", "dockerfile: ", "x",
+            "pipelines:\n", "step:\n", "pipe: docker://", "\u{2028}", "é", "\r\n", "\t", "!Sub ", "Resources:\n", ">-\n",
+        ]), 0..50), which in 0..ALL.len()) {
+            let text = tokens.concat();
+            let found = ALL[which].find(&Input::alone("x.yml", text.as_bytes()));
+            for occurrence in found.occurrences {
+                if let Some(slot) = occurrence.seat() {
+                    proptest::prop_assert_eq!(&text[slot.span.start..slot.span.end], slot.text);
+                }
+            }
+        }
     }
 }
