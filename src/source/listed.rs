@@ -1,22 +1,20 @@
 //! Formats that a table says: pipelines of many systems, and other files with documented places for images. A row is an
-//! id, file names, places and a role; what a path can't say (an alias in an image's place, a name made of a plugin's
-//! name, a substitution) is a small function beside its row.
+//! id, file names, places and their role; what a path can't say (a plugin's name as a key, a substitution, a Dockerfile
+//! relative to a context) is a small function beside its row.
 //! It runs no expression of a pipeline: a parameter's default is one of the values it may have, so it is not believed.
 //!
 //! Longer than most files: most of it is the table.
 
-use crate::limits;
-use crate::source::place::{Hit, Path, Shape, Step};
+use crate::source::place::{Hit, Shape};
 use crate::source::select::{self, Selector, Takes};
 use crate::source::stream::{self, Sheet};
-use crate::source::{Format, Found, Input, Role, Subject, subject};
-use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
+use crate::source::{Format, Found, Input, Role, Subject, names, subject};
+use crate::yaml::{Budget, NodeId, Tree};
 
 /// A row: one format.
 pub(crate) struct Listed {
     id: &'static str,
-    /// Where its files are: names and folders with `/`, at any depth; `*` stays inside a component, `**` spans folders.
-    /// `.yml` stands for `.yaml` too.
+    /// The names of its files, as [`names::claims`] reads them.
     files: &'static [&'static str],
     /// The last keys of all places, and of the names of Dockerfiles.
     keys: &'static [&'static str],
@@ -31,11 +29,7 @@ impl Format for Listed {
     }
 
     fn claims(&self, path: &str) -> bool {
-        let components: Vec<&str> = path.split('/').collect();
-        self.files.iter().any(|pattern| {
-            let pattern: Vec<&str> = std::iter::once("**").chain(pattern.split('/')).collect();
-            fits(&pattern, &components)
-        })
+        names::claims(self.files, path)
     }
 
     fn find(&self, input: &Input<'_>) -> Found {
@@ -79,25 +73,6 @@ pub(crate) static CIRCLECI: Listed = Listed {
         ci("docker[].image"),
     ],
     also: nothing_else,
-};
-
-/// <https://learn.microsoft.com/azure/devops/pipelines/yaml-schema>
-pub(crate) static AZURE_PIPELINES: Listed = Listed {
-    id: "azure-pipelines",
-    files: &[
-        "*azure-pipeline*.yml",
-        ".azure-pipelines/**/*.yml",
-        "azure-pipelines/**/*.yml",
-        ".azuredevops/**/*.yml",
-        ".azure-devops/**/*.yml",
-        ".pipelines/**/*.yml",
-        "eng/pipelines/**/*.yml",
-        ".vsts*.yml",
-        ".ado/**/*.yml",
-    ],
-    keys: &["image", "container", "services", "repository"],
-    places: &[],
-    also: azure,
 };
 
 /// <https://support.atlassian.com/bitbucket-cloud/docs/bitbucket-pipelines-configuration-reference>; a pipe by its
@@ -344,29 +319,6 @@ pub(crate) static GITPOD: Listed = Listed {
     also: |sheet, _| each(sheet, "image", &mut |sheet, _, at| dockerfiles(sheet, at, "file")),
 };
 
-/// Whether a path's components fit a pattern's.
-fn fits(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => fits(rest, path) || path.split_first().is_some_and(|(_, path)| fits(pattern, path)),
-        (Some((first, rest)), Some((name, path))) => {
-            let ending = name.strip_suffix(".yaml").filter(|_| first.ends_with(".yml"));
-            let name = ending.map_or_else(|| (*name).to_owned(), |stem| format!("{stem}.yml"));
-            fits_name(first, &name) && fits(rest, path)
-        }
-        _ => false,
-    }
-}
-
-fn fits_name(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            rest.char_indices().any(|(at, _)| fits_name(after, &rest[at..])) || fits_name(after, "")
-        }),
-    }
-}
-
 /// Shows the sheet every node of a path, with its path in the document.
 fn each(sheet: &mut Sheet<'_, '_>, path: &str, then: &mut dyn FnMut(&mut Sheet<'_, '_>, String, NodeId)) {
     let Some(root) = sheet.tree.root() else { return };
@@ -409,13 +361,13 @@ fn text<'t>(tree: &'t Tree<'_>, at: NodeId) -> Option<&'t str> {
 fn dockerfiles(sheet: &mut Sheet<'_, '_>, from: NodeId, path: &str) {
     below(sheet, from, "", path, &mut |sheet, _, at| {
         if let Some(text) = text(sheet.tree, at).map(str::to_owned).filter(|text| !text.contains("://")) {
-            dockerfile(sheet, at, text);
+            dockerfile(sheet, at, &text);
         }
     });
 }
 
 /// Hands over one Dockerfile; a path that can't be known is said to be unread, for an image may stand behind it.
-fn dockerfile(sheet: &mut Sheet<'_, '_>, at: NodeId, path: String) {
+fn dockerfile(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str) {
     if path.contains(['$', '{', '<', '\\']) || path.starts_with('/') || path.starts_with('~') {
         sheet.unread_at(at, format!("a Dockerfile whose place is not known from this file: `{path}`"));
     } else if !path.is_empty() {
@@ -470,7 +422,8 @@ fn skaffold(sheet: &mut Sheet<'_, '_>, input: &Input<'_>) {
     each(sheet, "**.artifacts[]", &mut |sheet, path, artifact| {
         let mut context = String::new();
         below(sheet, artifact, &path, "context", &mut |sheet, _, at| {
-            context = text(sheet.tree, at).unwrap_or_default().trim_end_matches('/').to_owned();
+            let folder = text(sheet.tree, at).unwrap_or_default();
+            context = folder.trim_end_matches('/').into();
         });
         for place in ["docker.dockerfile", "kaniko.dockerfile", "custom.dependencies.dockerfile.path"] {
             below(sheet, artifact, &path, place, &mut |sheet, _, at| {
@@ -481,7 +434,7 @@ fn skaffold(sheet: &mut Sheet<'_, '_>, input: &Input<'_>) {
                 };
                 let beside = !inside.starts_with('/') && input.beside.read(&inside).is_none();
                 let beside = beside && !file.starts_with('/') && input.beside.read(&file).is_some();
-                dockerfile(sheet, at, if beside { file } else { inside });
+                dockerfile(sheet, at, if beside { &file } else { &inside });
             });
         }
     });
@@ -535,158 +488,13 @@ fn substituted(text: &str, defaults: &[(String, Option<String>)]) -> Option<(Str
     (!used.is_empty()).then(|| (made, used.join(", ")))
 }
 
-/// A container in Azure Pipelines is an image, or the alias of one in `resources`; jobs and resources stand in lists into
-/// which template expressions (`${{ if … }}:`) may insert others.
-fn azure(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
-    let mut walk =
-        Azure { tree: sheet.tree, budget: Budget::new(), path: Path::default(), found: AzureFound::default() };
-    if let Some(root) = sheet.tree.root()
-        && let Err(spent) = walk.node(root, Where::Job, 0)
-    {
-        sheet.places.spent = Some(spent);
-    }
-    let AzureFound { aliases, images, names, registries } = walk.found;
-    for (path, at) in images {
-        hit(sheet, path, at, Shape::Right, Role::Ci);
-    }
-    for (path, at) in registries {
-        hit(sheet, path, at, Shape::Wrong("an image of an Azure registry; its tag is chosen by the run"), Role::Ci);
-    }
-    for (path, at) in names {
-        let Some(name) = text(sheet.tree, at).map(str::to_owned) else { continue };
-        if aliases.contains(&name) {
-            continue;
-        }
-        let node = sheet.tree.resolve(at);
-        let found = Hit { path, node, at, shape: Shape::Right, role: Role::Ci };
-        let mut occurrence = sheet.page.occurrence(&found);
-        if matches!(occurrence.subject, Subject::Image(_)) && is_alias(&name) {
-            let reason = "the alias of a container that another file declares, or an image without a tag: which is not \
-                          known from this file; with a tag it is an image";
-            occurrence.subject = Subject::Unresolvable { reason: reason.to_owned() };
-        }
-        sheet.push(&found, occurrence);
-    }
-}
-
-/// Whether a name can be an alias: what holds more than these characters is an image.
-fn is_alias(name: &str) -> bool {
-    name.chars().all(|found| found.is_ascii_alphanumeric() || matches!(found, '-' | '_'))
-}
-
-/// What a map is to Azure Pipelines.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Where {
-    /// The top of a file, a job, or another item of a list.
-    Job,
-    /// `resources`.
-    Resources,
-    /// A container resource.
-    Resource,
-    /// A `container` or a service.
-    Container,
-    /// `services`: containers under their names.
-    Services,
-    /// Something else, in which lists of jobs may stand.
-    Other,
-}
-
-#[derive(Default)]
-struct AzureFound {
-    aliases: Vec<String>,
-    /// Places of images alone.
-    images: Vec<(String, NodeId)>,
-    /// Places of images or aliases.
-    names: Vec<(String, NodeId)>,
-    /// Resources of a registry, that name no tag.
-    registries: Vec<(String, NodeId)>,
-}
-
-struct Azure<'t, 'a> {
-    tree: &'t Tree<'a>,
-    budget: Budget,
-    path: Path<'t>,
-    found: AzureFound,
-}
-
-impl Azure<'_, '_> {
-    fn node(&mut self, at: NodeId, is: Where, depth: usize) -> Result<(), (NodeId, Exhausted)> {
-        if depth > limits::YAML_DEPTH {
-            return Err((at, Exhausted));
-        }
-        self.budget.spend(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
-        if let Some(items) = self.tree.items(at) {
-            let item = match is {
-                Where::Resources | Where::Resource => Where::Resource,
-                _ => Where::Job,
-            };
-            for (index, item_at) in items.iter().enumerate() {
-                self.path.within(Step::Index(index));
-                self.node(*item_at, item, depth + 1)?;
-                self.path.leave();
-            }
-            return Ok(());
-        }
-        let tree = self.tree;
-        if tree.scalar(at).is_some() {
-            if is == Where::Container {
-                self.found.names.push((self.path.to_string(), at));
-            }
-            return Ok(());
-        }
-        let entries = tree.entries(tree.resolve(at), &mut self.budget).map_err(|exhausted| (at, exhausted))?;
-        let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.key != "<<" || entry.merged).collect();
-        let has = |key: &str| entries.iter().any(|entry| entry.key == key);
-        let is_resource = is == Where::Job && has("container") && has("image") && !has("job") && !has("deployment");
-        let is = if is_resource { Where::Resource } else { is };
-        let has_image = has("image");
-        for entry in entries {
-            let inner = match (is, entry.key.as_ref()) {
-                (_, key) if key.trim_start().starts_with("${{") => is,
-                (Where::Job, "container") => Where::Container,
-                (Where::Job, "services") => Where::Services,
-                (Where::Services, _) => Where::Container,
-                (Where::Job | Where::Other, "resources") => Where::Resources,
-                (Where::Resources, "containers") => Where::Resource,
-                (_, "inputs" | "env" | "variables" | "target") | (Where::Resources, _) => continue,
-                (Where::Resource | Where::Container, "image") => {
-                    self.path.within(Step::Key(entry.key));
-                    if tree.scalar(entry.value).is_some() {
-                        self.found.images.push((self.path.to_string(), entry.value));
-                    }
-                    self.path.leave();
-                    continue;
-                }
-                (Where::Resource, "container") => {
-                    let alias = text(tree, entry.value).filter(|alias| is_alias(alias));
-                    self.found.aliases.extend(alias.map(str::to_owned));
-                    continue;
-                }
-                (Where::Resource, "repository") if !has_image => {
-                    self.path.within(Step::Key(entry.key));
-                    self.found.registries.push((self.path.to_string(), entry.value));
-                    self.path.leave();
-                    continue;
-                }
-                (Where::Resource | Where::Container, _) => continue,
-                (Where::Job | Where::Other, _) => Where::Other,
-            };
-            self.path.within(Step::Key(entry.key));
-            self.node(entry.value, inner, depth + 1)?;
-            self.path.leave();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::Occurrence;
 
-    const ALL: [&Listed; 16] = [
+    const ALL: [&Listed; 15] = [
         &CIRCLECI,
-        &AZURE_PIPELINES,
         &BITBUCKET,
         &DRONE,
         &WOODPECKER,
@@ -741,9 +549,6 @@ mod tests {
             (".circleci/config.yml", "circleci"),
             ("a/.circleci/continue_config.yaml", "circleci"),
             (".circleci/deep/er.yml", "circleci"),
-            ("azure-pipelines.yaml", "azure-pipelines"),
-            ("ci/azure-pipelines-nightly.yml", "azure-pipelines"),
-            (".azure-pipelines/a/b/c.yml", "azure-pipelines"),
             (".drone.yaml", "drone"),
             (".woodpecker/a.yml", "woodpecker"),
             (".buildkite/pipeline.release.yml", "buildkite"),
@@ -762,41 +567,6 @@ mod tests {
             let claiming: Vec<&str> = ALL.iter().filter(|format| format.claims(path)).map(|format| format.id).collect();
             assert_eq!(claiming.join(" "), id, "{path}");
         }
-    }
-
-    #[test]
-    fn aliases_of_azure_are_no_images_and_images_no_aliases() {
-        let rows: [(&str, &[&str]); 9] = [
-            (
-                "resources: {containers: [{container: a, image: b:1}]}\ncontainer: a\n",
-                &["resources.containers[0].image image b:1"],
-            ),
-            // an alias can't be spelled as an image
-            (
-                "resources: {containers: [{container: e/x:1, image: b:1}]}\ncontainer: e/x:1\n",
-                &["resources.containers[0].image image b:1", "container image e/x:1"],
-            ),
-            ("container: a\n", &["container undecided a"]),
-            ("container: 5\n", &["container skipped 5"]),
-            ("container: {alias: a}\n", &[]),
-            ("jobs: [{job: a, container: {${{ if x }}: {image: b:1}}}]\n", &["unread 1:30"]),
-            (
-                "jobs:\n- job: a\n  container:\n    ${{ if x }}:\n      image: b:1\n",
-                &["jobs[0].container[\"${{ if x }}\"].image image b:1"],
-            ),
-            ("steps: [{task: a, inputs: {jobs: [{container: b:1}]}}]\n", &[]),
-            (
-                "jobs: [{job: a, services: {b: c:1, d: {image: e:1}}}]",
-                &["jobs[0].services.b image c:1", "jobs[0].services.d.image image e:1"],
-            ),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(show(&AZURE_PIPELINES, text), expected, "{text}");
-        }
-        let deep = format!("{}{{container: a:1}}{}", "[".repeat(1_000), "]".repeat(1_000));
-        assert_eq!(show(&AZURE_PIPELINES, &deep).len(), 1);
-        let bomb = "a: &a [*a, *a]\ncontainer: x:1\n";
-        assert!(show(&AZURE_PIPELINES, bomb).iter().any(|line| line.starts_with("unread")));
     }
 
     #[test]

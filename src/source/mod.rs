@@ -1,11 +1,14 @@
 //! What a format finds in a file: occurrences of image references, documents it could not read, and other files that it
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
+mod azure_pipelines;
 pub mod beside;
 mod custom_resource;
+mod filter;
 pub mod git;
 mod kubernetes;
 mod listed;
+mod names;
 mod page;
 mod place;
 mod pod;

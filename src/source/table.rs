@@ -1,11 +1,12 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::azure_pipelines::AzurePipelines;
 use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, listed, stream};
 
 const FORMATS: &[&dyn Format] = &[
     &listed::CIRCLECI,
-    &listed::AZURE_PIPELINES,
+    &AzurePipelines,
     &listed::BITBUCKET,
     &listed::DRONE,
     &listed::WOODPECKER,
