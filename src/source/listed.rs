@@ -282,10 +282,10 @@ pub(crate) static CLOUDFORMATION: Listed = Listed {
     places: &[],
     also: |sheet, _| {
         for path in [
-            "Resources.*.Properties.ContainerDefinitions[].Image",
-            "Resources.*.Properties.ContainerProperties.Image",
-            "Resources.*.Properties.ImageUri",
-            "Resources.*.Properties.Code.ImageUri",
+            // conditions and loops of the template may stand between
+            "Resources.**.ContainerDefinitions.**.Image",
+            "Resources.**.ContainerProperties.**.Image",
+            "Resources.**.ImageUri",
         ] {
             each(sheet, path, &mut |sheet, path, at| {
                 let function = sheet.tree.scalar(at).is_none();
