@@ -1,6 +1,7 @@
 //! What a format finds in a file: occurrences of image references, documents it could not read, and other files that it
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
+mod azure_pipelines;
 pub mod beside;
 mod compose;
 mod custom_resource;
@@ -16,6 +17,8 @@ mod gitlab;
 mod helm;
 mod kubernetes;
 mod kustomize;
+mod listed;
+mod names;
 mod page;
 mod place;
 mod pod;

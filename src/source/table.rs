@@ -9,8 +9,9 @@ use crate::source::{Format, Found, Input, stream};
 const FORMATS: &[&dyn Format] = &[&Dockerfile, &Kubernetes];
 use crate::source::compose::Compose;
 use crate::source::devcontainer::Devcontainer;
+use crate::source::azure_pipelines::AzurePipelines;
 use crate::source::kubernetes::{self, Kubernetes};
-use crate::source::{Format, Found, Input, stream};
+use crate::source::{Format, Found, Input, listed, stream};
 
 const FORMATS: &[&dyn Format] = &[&Compose, &Devcontainer, &Kubernetes];
 use crate::source::github::Github;
@@ -20,6 +21,25 @@ use crate::source::{Format, Found, Input, stream};
 
 const FORMATS: &[&dyn Format] = &[&Github, &Gitlab, &Kubernetes];
 const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
+const FORMATS: &[&dyn Format] = &[
+    &listed::CIRCLECI,
+    &AzurePipelines,
+    &listed::BITBUCKET,
+    &listed::DRONE,
+    &listed::WOODPECKER,
+    &listed::BUILDKITE,
+    &listed::SKAFFOLD,
+    &listed::CLOUDBUILD,
+    &listed::CIRRUS,
+    &listed::SEMAPHORE,
+    &listed::VELA,
+    &listed::CODEFRESH,
+    &listed::ECS,
+    &listed::CLOUDFORMATION,
+    &listed::DEVFILE,
+    &listed::GITPOD,
+    &Kubernetes,
+];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
