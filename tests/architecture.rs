@@ -49,6 +49,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "git.rs",
             "wildcard.rs",
             "beside.rs",
+            "filter.rs",
             "subject.rs",
             "template.rs",
             "place.rs",
