@@ -47,6 +47,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "mod.rs",
             "custom_resource.rs",
             "git.rs",
+            "wildcard.rs",
             "beside.rs",
             "filter.rs",
             "names.rs",

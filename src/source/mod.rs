@@ -29,6 +29,7 @@ pub mod table;
 mod template;
 mod values;
 pub mod walk;
+pub mod wildcard;
 
 use std::borrow::Cow;
 
@@ -223,7 +224,7 @@ pub struct Unread {
 }
 
 /// Another file that a file hands over to a format: a Dockerfile that compose builds, a file that a pipeline includes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pointer {
     /// Relative to the folder of the file that names it, or to the root of the repository where it begins with `/`;
     /// `/` between components, `*` and `**` only where `glob` says so.

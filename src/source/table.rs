@@ -56,6 +56,11 @@ pub fn claiming(path: &str) -> Vec<&'static dyn Format> {
     FORMATS.iter().copied().filter(|format| format.claims(path)).collect()
 }
 
+/// Whether any format claims a path (with `/` between components).
+pub fn claims(path: &str) -> bool {
+    FORMATS.iter().any(|format| format.claims(path))
+}
+
 /// Reads a file by every format that it has, each place once.
 ///
 /// A file that another format claims is read as Kubernetes too where it could hold an object: a cluster asks nobody for a
