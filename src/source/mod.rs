@@ -4,13 +4,12 @@
 mod azure_pipelines;
 pub mod beside;
 mod compose;
-mod custom_resource;
-mod devcontainer;
 mod composed;
 mod custom_resource;
+mod devcontainer;
+mod dockerfile;
 mod embedded;
 mod filter;
-mod dockerfile;
 pub mod git;
 mod github;
 mod gitlab;

@@ -1,29 +1,26 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::azure_pipelines::AzurePipelines;
+use crate::source::compose::Compose;
+use crate::source::devcontainer::Devcontainer;
 use crate::source::dockerfile::Dockerfile;
+use crate::source::github::Github;
+use crate::source::gitlab::Gitlab;
 use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::kustomize::Kustomize;
-use crate::source::{Format, Found, Input, stream};
-
-const FORMATS: &[&dyn Format] = &[&Dockerfile, &Kubernetes];
-use crate::source::compose::Compose;
-use crate::source::devcontainer::Devcontainer;
-use crate::source::azure_pipelines::AzurePipelines;
-use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, listed, stream};
 
-const FORMATS: &[&dyn Format] = &[&Compose, &Devcontainer, &Kubernetes];
-use crate::source::github::Github;
-use crate::source::gitlab::Gitlab;
-use crate::source::kubernetes::{self, Kubernetes};
-use crate::source::{Format, Found, Input, stream};
-
-const FORMATS: &[&dyn Format] = &[&Github, &Gitlab, &Kubernetes];
-const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
 const FORMATS: &[&dyn Format] = &[
-    &listed::CIRCLECI,
+    &Dockerfile,
+    &Compose,
+    &Devcontainer,
+    &Github,
+    &Gitlab,
+    &Kustomize,
+    &Helm,
     &AzurePipelines,
+    &listed::CIRCLECI,
     &listed::BITBUCKET,
     &listed::DRONE,
     &listed::WOODPECKER,
