@@ -91,6 +91,8 @@ fn reasons_name_what_is_in_the_way() {
         ("ARG V=1\nFROM a:${V#x}\n", "composed of several parts (ARG `V`)"),
         ("ARG V=1\nARG W=2\nFROM a:$V-$W\n", "composed of several parts (ARG `V`, `W`)"),
         ("ARG V=1\"2\"\nFROM a:$V\n", "the default of ARG `V` is composed itself"),
+        ("ARG V=1\nFROM a:$V-b\n", "composed of several parts (ARG `V`)"),
+        ("ARG V=1\nFROM a:$V\nFROM a:${V%x}\n", "the image in line 3 holds ARG `V` too"),
         ("ARG N=a\nFROM $N:1\n", "the name in front of its tag comes from ARG `N`"),
         ("FROM a\\:1\n", "written with quotes or escapes inside"),
         ("ARG V\nFROM a:$V\n", "ARG `V` has no default"),
