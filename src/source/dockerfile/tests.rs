@@ -136,12 +136,16 @@ fn a_default_is_said_to_be_one() {
 
 #[test]
 fn defaults_that_double_come_to_an_end() {
-    let mut text = "ARG A0=aaaaaaaa\n".to_owned();
-    for at in 1..200 {
-        text += &format!("ARG A{at}=$A{}$A{}\n", at - 1, at - 1);
-    }
-    text += "FROM $A199\n";
+    let doubled = (1..200).map(|at| format!("ARG A{at}=$A{}$A{}\n", at - 1, at - 1));
+    let text = "ARG A0=aaaaaaaa\n".to_owned() + &doubled.collect::<String>() + "FROM $A199\n";
     assert!(reason(&text).contains("too long for an image"), "{}", reason(&text));
+}
+
+#[test]
+fn an_endless_line_is_unread_and_hides_no_other() {
+    let found = find(&("FROM a\nRUN ".to_owned() + &"x \\\n".repeat(600_000) + "y\nFROM b\n"));
+    assert_eq!(found.occurrences.len(), 2);
+    assert_eq!((found.unread.len(), found.unread[0].place.line), (1, 2));
 }
 
 #[test]
