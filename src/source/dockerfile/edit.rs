@@ -53,18 +53,20 @@ pub(super) fn place(occurrences: &mut [Occurrence], scope: &mut Scope, composed:
                     line(spread.at)
                 ));
             }
-            let other = uses.iter().find(|at| text(at) != text(first) || !is_end(&ends[**at], number));
-            if let Some(other) = other.filter(|_| uses.len() > 1) {
-                let other = if text(other) == text(first) || other != first { other } else { &uses[1] };
+            if let Some(other) = uses.iter().find(|at| text(at) != text(first)) {
+                let (first, other) = (line(composed[*first].at), line(composed[*other].at));
                 return Some(format!(
-                    "ARG `{name}` composes several images (lines {} and {}); give each an ARG of its own, or write it out",
-                    line(composed[*first].at),
-                    line(composed[*other].at)
+                    "ARG `{name}` composes several images (lines {first} and {other}); give each an ARG of its own, or \
+                     write it out"
                 ));
             }
-            default.span.is_none().then(|| {
-                format!("the default of ARG `{name}` is composed itself, or {SCATTERED}")
-            })
+            if let Some(other) = uses.iter().find(|at| !is_end(&ends[**at], number)) {
+                let other = line(composed[*other].at);
+                return Some(format!(
+                    "the image in line {other} holds ARG `{name}` too, but not at its end; write the image out there"
+                ));
+            }
+            default.span.is_none().then(|| format!("the default of ARG `{name}` is composed itself, or {SCATTERED}"))
         })
         .collect();
     for (image, end) in composed.iter().zip(ends) {
@@ -131,6 +133,9 @@ fn end(image: &Composed, text: &str, scope: &Scope) -> Result<End, String> {
             let front = text_of(&letters[..letters.len() - piece.len()]);
             let name = own.split('@').next().unwrap_or_default();
             if !(front.is_empty() || front.ends_with('/') || name.contains('/')) {
+                if front.rsplit('/').next().is_some_and(|component| component.contains(':')) {
+                    return Err(several(&names));
+                }
                 return Err(format!(
                     "the name in front of its tag comes from {names}; write the image out, or put name and tag into one ARG"
                 ));
@@ -173,7 +178,9 @@ fn end(image: &Composed, text: &str, scope: &Scope) -> Result<End, String> {
 }
 
 fn several(names: &str) -> String {
-    format!("its text is composed of several parts ({names}); put name and tag into one ARG, or write the image out")
+    format!(
+        "its tag or name is composed of several parts ({names}); put name and tag into one ARG, or write the image out"
+    )
 }
 
 /// The ARGs that an image is composed of: "ARG `A`, `B`".

@@ -202,6 +202,10 @@ impl<'a> Reader<'a> {
                 (piece, ended) = self.continued(unended);
                 line.push(piece, at);
             }
+            if line.bytes.len() > LINE {
+                self.refuse(at, "a line longer than builders take");
+                continue;
+            }
             let all = Span::new(0, line.bytes.len());
             let instruction = split(line, all, self.escape);
             self.skip_heredocs(&instruction);
@@ -233,10 +237,6 @@ impl<'a> Reader<'a> {
         let line = &instruction.line.bytes;
         if !self.heredocs || !line.windows(2).any(|two| two == b"<<") || !opens_heredocs(instruction, self.escape) {
             return;
-        }
-        if line.len() > LINE {
-            self.heredocs = false;
-            return self.refuse(instruction.at, "a line longer than builders take");
         }
         let found = match shell::heredocs(&instruction.line.glyphs(Span::new(0, line.len()))) {
             Ok(found) => found,

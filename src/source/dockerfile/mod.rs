@@ -7,6 +7,8 @@ mod line;
 mod mount;
 mod pattern;
 mod shell;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -146,8 +148,8 @@ impl<'a> Search<'a> {
         let Some(syntax) = line::syntax(self.bytes) else { return };
         self.is_plain = false;
         if syntax.foreign {
-            let reason = format!("a file for the frontend `{}`; what else it names can't be known", syntax.text);
-            self.reader.refuse(0, reason);
+            self.reader
+                .refuse(0, "a file in the language of the frontend that it names; what else it names can't be known");
         }
         let mut occurrence = self.occurrence(syntax.span.start, "syntax".to_owned(), syntax.text);
         occurrence.subject = image(&occurrence.text);
@@ -176,7 +178,8 @@ impl<'a> Search<'a> {
                     self.instruction(inner, true);
                 }
             }
-            _ if instruction.is_known() => {}
+            // a trigger that nothing knows harms who builds on this image, and names none
+            _ if instruction.is_known() || triggered => {}
             _ => self.unknown(&instruction),
         }
     }

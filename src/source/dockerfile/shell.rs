@@ -93,7 +93,7 @@ pub(super) struct Expansion {
 
 /// Expands one word. An error where builders refuse it.
 pub(super) fn expand(word: &[Glyph], escape: char, names: &dyn Names) -> Result<Expansion, String> {
-    let mut lexer = Lexer::new(word, escape, names);
+    let mut lexer = Lexer::new(word, escape, Mode::Value, names);
     let (letters, _) = lexer.until(None, false)?;
     if lexer.doubtful {
         lexer.unknown.get_or_insert_with(|| "a name that is not plain ASCII; its value can't be told".to_owned());
@@ -112,8 +112,7 @@ pub(super) struct Heredoc {
 
 /// The heredocs that a line opens; an error where builders refuse the line, or where it can't be told.
 pub(super) fn heredocs(line: &[Glyph]) -> Result<Vec<Heredoc>, String> {
-    let mut lexer = Lexer::new(line, '\\', &Nobody);
-    (lexer.raw_quotes, lexer.raw_escapes, lexer.skip_unset) = (true, true, true);
+    let mut lexer = Lexer::new(line, '\\', Mode::RawWords, &Nobody);
     let words = lexer.until(None, true).map(|(_, words)| words).unwrap_or_default();
     if lexer.doubtful {
         return Err("whether a heredoc begins here can't be told".to_owned());
@@ -130,8 +129,7 @@ fn heredoc(word: &str) -> Result<Option<Heredoc>, String> {
         return Ok(None);
     }
     let glyphs: Vec<Glyph> = rest.chars().map(|letter| Glyph { letter, at: 0, end: 0 }).collect();
-    let mut lexer = Lexer::new(&glyphs, '\\', &Nobody);
-    lexer.skip_unset = true;
+    let mut lexer = Lexer::new(&glyphs, '\\', Mode::Words, &Nobody);
     let (_, mut words) = lexer.until(None, false)?;
     if lexer.doubtful {
         return Err("whether a heredoc begins here can't be told".to_owned());
@@ -143,14 +141,23 @@ fn heredoc(word: &str) -> Result<Option<Heredoc>, String> {
 /// Deepest nesting of `${…}` that is read; people write two.
 const DEPTH: usize = 64;
 
+/// What a text is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Its value.
+    Value,
+    /// Its words; what is not set stays as it is written.
+    Words,
+    /// The same, quotes kept.
+    RawWords,
+}
+
 struct Lexer<'g> {
     input: &'g [Glyph],
     at: usize,
     escape: char,
-    raw_quotes: bool,
+    mode: Mode,
     raw_escapes: bool,
-    /// What is not set stays as it is written.
-    skip_unset: bool,
     names: &'g dyn Names,
     /// The word being put together; a nested text empties it, which is BuildKit's own doing.
     buffer: String,
@@ -162,16 +169,15 @@ struct Lexer<'g> {
 }
 
 impl<'g> Lexer<'g> {
-    fn new(input: &'g [Glyph], escape: char, names: &'g dyn Names) -> Self {
+    fn new(input: &'g [Glyph], escape: char, mode: Mode, names: &'g dyn Names) -> Self {
         // the scanner of Go skips a byte order mark in front of what it reads
         let at = usize::from(input.first().is_some_and(|glyph| glyph.letter == '\u{feff}'));
         Self {
             input,
             at,
             escape,
-            raw_quotes: false,
+            mode,
             raw_escapes: false,
-            skip_unset: false,
             names,
             buffer: String::new(),
             reads: Vec::new(),
@@ -224,7 +230,9 @@ impl<'g> Lexer<'g> {
             };
             if let Some(text) = special {
                 if letter == '$' {
-                    text.iter().for_each(|(letter, _)| words.add(&mut self.buffer, *letter));
+                    for (letter, _) in &text {
+                        words.add(&mut self.buffer, *letter);
+                    }
                 } else {
                     self.buffer.extend(text.iter().map(|(letter, _)| letter));
                     words.inside = true;
@@ -256,11 +264,11 @@ impl<'g> Lexer<'g> {
     fn single_quote(&mut self) -> Result<Vec<Letter>, String> {
         let mut result = Vec::new();
         let open = self.next().map(here);
-        result.extend(open.filter(|_| self.raw_quotes));
+        result.extend(open.filter(|_| self.mode == Mode::RawWords));
         loop {
             let glyph = self.next().ok_or("a quote is not closed")?;
             if glyph.letter == '\'' {
-                result.extend(Some(here(glyph)).filter(|_| self.raw_quotes));
+                result.extend(Some(here(glyph)).filter(|_| self.mode == Mode::RawWords));
                 return Ok(result);
             }
             result.push(here(glyph));
@@ -270,12 +278,12 @@ impl<'g> Lexer<'g> {
     fn double_quote(&mut self) -> Result<Vec<Letter>, String> {
         let mut result = Vec::new();
         let open = self.next().map(here);
-        result.extend(open.filter(|_| self.raw_quotes));
+        result.extend(open.filter(|_| self.mode == Mode::RawWords));
         loop {
             match self.peek().ok_or("a quote is not closed")? {
                 '"' => {
                     let close = self.next().map(here);
-                    result.extend(close.filter(|_| self.raw_quotes));
+                    result.extend(close.filter(|_| self.mode == Mode::RawWords));
                     return Ok(result);
                 }
                 '$' => result.extend(self.dollar()?),
@@ -347,7 +355,7 @@ impl<'g> Lexer<'g> {
         let (word, _) = self.until(Some('}'), strips)?;
         let end = self.input[self.at - 1].end;
         let value = self.names.value(&name);
-        if self.skip_unset && matches!(value, Value::Unset) {
+        if self.mode != Mode::Value && matches!(value, Value::Unset) {
             let word: String = word.iter().map(|(letter, _)| letter).collect();
             return Ok(made(&format!("${{{name}{written}{word}}}")));
         }
@@ -417,7 +425,7 @@ impl<'g> Lexer<'g> {
         let pattern = text(&self.until(Some('/'), true)?.0);
         let replacement = text(&self.until(Some('}'), true)?.0);
         let value = self.names.value(name);
-        if self.skip_unset && matches!(value, Value::Unset) {
+        if self.mode != Mode::Value && matches!(value, Value::Unset) {
             return Ok(made(&format!("${{{name}/{pattern}/{replacement}}}")));
         }
         let Some(value) = self.operand(name, &value) else { return Ok(Vec::new()) };
@@ -446,7 +454,7 @@ impl<'g> Lexer<'g> {
     fn plain(&mut self, name: &str, written: &str) -> Vec<Letter> {
         let end = self.input[self.at - 1].end;
         let (number, letters) = match self.names.value(name) {
-            Value::Unset if self.skip_unset => return made(written),
+            Value::Unset if self.mode != Mode::Value => return made(written),
             Value::Unset => (None, Vec::new()),
             Value::Default(number, text) => {
                 (Some(number), text.chars().map(|letter| (letter, Origin::Default(number, end))).collect())
@@ -470,7 +478,7 @@ impl<'g> Lexer<'g> {
         let mut name = String::new();
         while let Some(letter) = self.peek() {
             // Go's classes of letters and digits are not Rust's
-            self.doubtful |= !letter.is_ascii();
+            self.doubtful |= !letter.is_ascii() && !letter.is_whitespace();
             if name.is_empty() && letter.is_numeric() {
                 while let Some(digit) = self.peek().filter(|digit| digit.is_numeric()) {
                     self.doubtful |= !digit.is_ascii();
