@@ -503,7 +503,7 @@ impl Look<'_> {
             let argument = arguments.iter().rev().find(|argument| argument.name == *name);
             passed.set.extend(argument.map(value).or(other).map(|value| (name.clone(), value)));
         }
-        for image in inline::images(text, names).iter().filter(|image| image.path.ends_with(".FROM")) {
+        for image in inline::images(text, names).iter().filter(|image| image.path.rsplit('.').next() == Some("FROM")) {
             let (before, after) = (defaults.resolve(&image.text), passed.resolve(&image.text));
             let text_of = |found: &Result<Resolved, String>| found.as_ref().ok().map(|found| found.text.clone());
             let differs = text_of(&before) != text_of(&after) || after.is_err() && !arguments.is_empty();
