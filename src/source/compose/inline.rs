@@ -35,6 +35,30 @@ pub(super) fn images(text: &str, contexts: &[String]) -> Vec<Named> {
     reader.found
 }
 
+/// The arguments that a Dockerfile declares in front of its first stage, with their defaults as they are written.
+pub(super) fn arguments(text: &str) -> Vec<(String, Option<String>)> {
+    let mut reader = Reader { text, contexts: &[], stages: Vec::new(), found: Vec::new() };
+    let escape = reader.directives();
+    let lines: Vec<(usize, &str)> = lines(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let (words, next) = instruction(&lines, at, escape);
+        at = next;
+        match words.split_first() {
+            Some(((_, keyword), _)) if keyword.eq_ignore_ascii_case("from") => break,
+            Some(((_, keyword), words)) if keyword.eq_ignore_ascii_case("arg") => {
+                found.extend(words.iter().map(|(_, word)| match word.split_once('=') {
+                    Some((name, value)) => (name.to_owned(), Some(value.trim_matches(['"', '\'']).to_owned())),
+                    None => ((*word).to_owned(), None),
+                }));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 struct Reader<'t> {
     text: &'t str,
     contexts: &'t [String],
@@ -212,6 +236,14 @@ mod tests {
                 format!("{} {}{}", named.path, named.text, if named.is_base { " base" } else { "" })
             })
             .collect()
+    }
+
+    #[test]
+    fn arguments_in_front_of_the_first_stage() {
+        let found = arguments("# c\nARG A=1 B \\\n  C=\"x\"\nFROM a\nARG D=2\n");
+        let names: Vec<(&str, Option<&str>)> =
+            found.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        assert_eq!(names, [("A", Some("1")), ("B", None), ("C", Some("x"))]);
     }
 
     #[test]

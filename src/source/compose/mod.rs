@@ -5,11 +5,11 @@
 //! An `image` beside `build` is the build's name and still what Compose pulls first, where it is not there yet (Compose
 //! Build Specification, "Using build and image"; Swarm never builds): it is judged and not edited. With `pull_policy: build`
 //! or `never` it is never pulled, and skipped, unless something in or beside the file could change that policy.
-//! Variables get their defaults and what `.env` beside the file sets (see `interpolation`). All profiles count.
+//! Variables get their defaults and what `.env` beside the file sets (see `interpolation`). All profiles count. Where
+//! `build.args` make another image of a FROM than the Dockerfile's defaults do, it is found at the argument.
 //!
 //! Not found: caches (`cache_from`, `cache_to`) and tags, which are not run; models and providers, which are no container
-//! images; `build.args` and an include's `env_file`, which may choose another image than a default does; contents of
-//! scripts and configs.
+//! images; an include's `env_file`, which may choose another image than a default does; contents of scripts and configs.
 //!
 //! Longer than most files: one walk over one document, and its tests.
 
@@ -93,6 +93,14 @@ struct Look<'f> {
 struct Place {
     path: String,
     at: NodeId,
+}
+
+/// One argument of a build.
+struct Argument {
+    name: String,
+    /// Its value, or why it is not known.
+    value: Result<Resolved, String>,
+    place: Place,
 }
 
 /// One service.
@@ -325,7 +333,7 @@ impl Look<'_> {
     fn build(&self, sheet: &mut Sheet<'_, '_>, search: &mut Search<'_, '_>, build: &Place) {
         let tree = sheet.tree;
         if tree.scalar(build.at).is_some() {
-            self.dockerfile(sheet, Some(build), None);
+            self.dockerfile(sheet, Some(build), None, &[], &[]);
             return;
         }
         if !tree.is_mapping(build.at) {
@@ -339,8 +347,12 @@ impl Look<'_> {
         let inlines = texts(search, "dockerfile_inline");
         let contexts = texts(search, "context");
         let files = texts(search, "dockerfile");
+        let arguments = self.arguments(search, build);
         for inline in &inlines {
             self.inline(sheet, inline, &names);
+            if let Some(text) = self.text(tree, inline).filter(|_| !arguments.is_empty()) {
+                self.with_arguments(sheet, &text, &arguments, &names);
+            }
         }
         for sbom in texts(search, "sbom") {
             self.field(sheet, &sbom, "generator=");
@@ -351,7 +363,7 @@ impl Look<'_> {
         if inlines.is_empty() || !files.is_empty() {
             for context in some(&contexts) {
                 for file in some(&files) {
-                    self.dockerfile(sheet, context.as_ref().or(Some(build)), file.as_ref());
+                    self.dockerfile(sheet, context.as_ref().or(Some(build)), file.as_ref(), &arguments, &names);
                 }
             }
         }
@@ -433,7 +445,14 @@ impl Look<'_> {
     }
 
     /// The Dockerfile of a build: `context` is a text, or the build itself where it names none.
-    fn dockerfile(&self, sheet: &mut Sheet<'_, '_>, context: Option<&Place>, file: Option<&Place>) {
+    fn dockerfile(
+        &self,
+        sheet: &mut Sheet<'_, '_>,
+        context: Option<&Place>,
+        file: Option<&Place>,
+        arguments: &[Argument],
+        names: &[String],
+    ) {
         const OUTSIDE: &str =
             "a build context that is not in this repository; the images that its Dockerfile names are not known";
         let tree = sheet.tree;
@@ -462,7 +481,79 @@ impl Look<'_> {
         };
         let path = clean(&format!("{folder}/{name}"));
         let path = self.as_it_is_called(path);
+        let text = if arguments.is_empty() { None } else { self.input.beside.read(&path) };
         sheet.point(file.unwrap_or(place).at, path, false, DOCKERFILE);
+        if let Some(text) = text.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()) {
+            self.with_arguments(sheet, text, arguments, names);
+        }
+    }
+
+    /// The images that a Dockerfile names only because the build passes arguments to it.
+    fn with_arguments(&self, sheet: &mut Sheet<'_, '_>, text: &str, arguments: &[Argument], names: &[String]) {
+        const COMPOSED: &str = "a Dockerfile composes it of this argument; write the image there, with its digest";
+        let declared = inline::arguments(text);
+        let value = |argument: &Argument| argument.value.as_ref().map(|value| value.text.clone()).map_err(Clone::clone);
+        let mut defaults = Variables::default();
+        let mut passed = Variables::default();
+        for (name, default) in &declared {
+            let written =
+                |variables: &Variables| default.as_ref().map(|text| variables.resolve(text).map(|found| found.text));
+            let (default, other) = (written(&defaults), written(&passed));
+            defaults.set.extend(default.map(|value| (name.clone(), value)));
+            let argument = arguments.iter().rev().find(|argument| argument.name == *name);
+            passed.set.extend(argument.map(value).or(other).map(|value| (name.clone(), value)));
+        }
+        for image in inline::images(text, names).iter().filter(|image| image.path.rsplit('.').next() == Some("FROM")) {
+            let (before, after) = (defaults.resolve(&image.text), passed.resolve(&image.text));
+            let text_of = |found: &Result<Resolved, String>| found.as_ref().ok().map(|found| found.text.clone());
+            let differs = text_of(&before) != text_of(&after) || after.is_err() && !arguments.is_empty();
+            let Some(argument) = first_of(arguments, &declared, &image.text).filter(|_| differs) else { continue };
+            let mut found = self.image(sheet, &argument.place, if image.is_base { Role::Base } else { Role::Build });
+            found.path = format!("{}.{}", argument.place.path, image.path);
+            found.assumes = argument.value.as_ref().ok().and_then(Resolved::assumption);
+            found.subject = match after {
+                Ok(after) => {
+                    let subject = subject::string(&after.text);
+                    if matches!(subject, Subject::Image(_)) {
+                        found.text = after.text;
+                    }
+                    subject
+                }
+                Err(reason) => unresolvable(format!("a Dockerfile composes an image of this argument: {reason}")),
+            };
+            found.uneditable = Some(COMPOSED.to_owned());
+            self.reset(sheet, sheet.tree.resolve(argument.place.at), &mut found);
+            push(sheet, &argument.place, found);
+        }
+    }
+
+    /// What a build passes to its Dockerfile.
+    fn arguments(&self, search: &mut Search<'_, '_>, build: &Place) -> Vec<Argument> {
+        let tree = search.tree;
+        let mut arguments = Vec::new();
+        for place in search.at(build, "args.*") {
+            let Some(scalar) = tree.scalar(place.at) else { continue };
+            let value = if is_something(tree, place.at) {
+                self.variables.resolve(&scalar.value)
+            } else {
+                Err("the environment sets it".to_owned())
+            };
+            arguments.push(Argument { name: last_key(&place.path).to_owned(), value, place });
+        }
+        for place in search.at(build, "args[]") {
+            let Some(scalar) = tree.scalar(place.at) else { continue };
+            let value = match self.variables.resolve(&scalar.value) {
+                Ok(found) if !found.text.contains('=') => Err("the environment sets it".to_owned()),
+                Ok(found) => {
+                    let text = found.text.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default();
+                    Ok(Resolved { text, ..found })
+                }
+                Err(reason) => Err(reason),
+            };
+            let name = scalar.value.split_once('=').map_or(scalar.value.as_ref(), |(name, _)| name).to_owned();
+            arguments.push(Argument { name, value, place });
+        }
+        arguments
     }
 
     /// BuildKit takes `dockerfile` where there is no `Dockerfile`, podman a `Containerfile`.
@@ -664,6 +755,30 @@ fn is_something(tree: &Tree<'_>, at: NodeId) -> bool {
         }
         _ => true,
     }
+}
+
+/// The first argument that an image's text uses, by itself or through the defaults of others.
+fn first_of<'f>(arguments: &'f [Argument], declared: &[(String, Option<String>)], text: &str) -> Option<&'f Argument> {
+    let uses = |text: &str, name: &str| {
+        let after = |start: &str| {
+            text.match_indices(start).any(|(at, _)| {
+                let rest = &text[at + start.len()..];
+                rest.strip_prefix(name)
+                    .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_'))
+            })
+        };
+        after("$") || after("${")
+    };
+    let mut texts = vec![text];
+    // a default may only use what is declared before it
+    for (name, default) in declared.iter().rev() {
+        if texts.iter().any(|text| uses(text, name)) {
+            texts.extend(default.as_deref());
+        }
+    }
+    arguments.iter().find(|argument| {
+        declared.iter().any(|(name, _)| *name == argument.name) && texts.iter().any(|text| uses(text, &argument.name))
+    })
 }
 
 /// Whether a path leads out of the repository: a URL, a git address, an absolute path, somebody's home.
