@@ -768,7 +768,15 @@ mod tests {
 
     #[test]
     fn variables_say_what_they_assume_and_what_they_lack() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 11] = [
+            (
+                ".a: {image: \"x:$V\"}\nj: {extends: .a, variables: {V: j}, script: x}",
+                &["[\".a\"].image x:j: image V=j"],
+            ),
+            (
+                ".x: {list: [\"a:1\"]}\nj: {services: [!reference [.x, list]], script: x}",
+                &["[\".x\"].list[0] a:1: image"],
+            ),
             ("variables: {A: \"$B:1\", B: x}\nj: {image: $A, script: x}", &["j.image x:1: image A=x:1, B=x"]),
             (
                 "j: {image: \"$CI_REGISTRY/x\", script: x}",
