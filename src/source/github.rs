@@ -523,6 +523,7 @@ impl<'t> Walk<'t, '_> {
         let name = matrix.steps.first().copied().unwrap_or_default();
         let mut listed = HashSet::new();
         let mut included = Vec::new();
+        let (mut has_list, mut has_maps) = (false, false);
         let tree = self.tree;
         let Ok(strategies) = self.under_keys("", matrix.job, &["strategy"]) else { return true };
         for (_, strategy) in strategies {
@@ -533,6 +534,7 @@ impl<'t> Walk<'t, '_> {
                     let items = tree.items(entry.value).unwrap_or_default();
                     let is = |word: &str| entry.key.eq_ignore_ascii_case(word);
                     if is(name) {
+                        has_list |= !items.is_empty();
                         listed.extend(items.iter().filter_map(|item| tree.scalar(*item)).map(|item| &item.value));
                     } else if is("exclude") || is("include") {
                         for item in items {
@@ -541,13 +543,18 @@ impl<'t> Walk<'t, '_> {
                             if is("exclude") && named.next().is_some() {
                                 return true;
                             }
-                            included.extend(named.filter_map(|entry| tree.scalar(entry.value)));
+                            for entry in named {
+                                match tree.scalar(entry.value) {
+                                    Some(scalar) => included.push(&scalar.value),
+                                    None => has_maps = true,
+                                }
+                            }
                         }
                     }
                 }
             }
         }
-        included.iter().any(|scalar| listed.contains(&scalar.value))
+        has_list && has_maps || included.into_iter().any(|value| listed.contains(value))
     }
 
     fn push(&mut self, path: &str, at: NodeId, shape: Shape, means: Means) {
@@ -717,7 +724,19 @@ mod tests {
     #[test]
     fn matrices_in_part() {
         let job = |matrix: &str, rest: &str| format!("jobs: {{j: {{strategy: {{matrix: {matrix}}}, {rest}}}}}");
-        let rows: [(String, &[&str]); 7] = [
+        let rows: [(String, &[&str]); 9] = [
+            (
+                job("{o: [{image: a}], exclude: [{o: {image: a}, x: 1}]}", "container: \"${{ matrix.o }}\""),
+                &["jobs.j.strategy.matrix.o[0].image a: fixed", "jobs.j.container ${{ matrix.o }}: skipped"],
+            ),
+            (
+                job("{o: [{image: a}], include: [{o: {image: a}, x: 1}]}", "container: \"${{ matrix.o.image }}\""),
+                &[
+                    "jobs.j.strategy.matrix.o[0].image a: fixed",
+                    "jobs.j.strategy.matrix.include[0].o.image a: fixed",
+                    "jobs.j.container ${{ matrix.o.image }}: skipped",
+                ],
+            ),
             (
                 job("{include: [{i: a, I: b}]}", "container: \"${{ Matrix.i }}\""),
                 &[

@@ -491,7 +491,14 @@ impl<'t> Walk<'t, '_, '_> {
         };
         let mut texts: BTreeSet<(String, Vec<String>)> = BTreeSet::new();
         let mut gap = None;
-        for user in self.users(scope) {
+        // once the work is spent nothing with a variable is known, and no user needs to be asked
+        let users = if self.work == 0 { vec![None] } else { self.users(scope) };
+        for user in users {
+            if self.work == 0 {
+                texts.clear();
+                gap = Some(TOO_LONG.to_owned());
+                break;
+            }
             match self.expand(&text, user, 0) {
                 Ok(known) => texts.extend(known),
                 Err(reason) => gap = Some(reason),
@@ -576,7 +583,7 @@ impl<'t> Walk<'t, '_, '_> {
             let (name, after) = variable(behind).ok_or("a `$` that is no variable of GitLab's form")?;
             let values: Option<BTreeSet<String>> =
                 self.values(name, user).into_iter().map(|value| value.map(str::to_owned)).collect();
-            self.work = self.work.checked_sub(1).ok_or("variables that take too long to follow")?;
+            self.work = self.work.checked_sub(1).ok_or(TOO_LONG)?;
             let Some(values) = values.filter(|values| !values.is_empty() && depth < DEPTH) else {
                 let of = user.map_or_else(String::new, |at| format!(" for `{}`", self.jobs[at].name));
                 return Err(format!("the variable `{name}` is not known from this file{of}"));
@@ -705,6 +712,7 @@ impl<'t> Walk<'t, '_, '_> {
 
 /// Images that the variables of one place may write.
 const MOST: usize = 64;
+const TOO_LONG: &str = "variables that take too long to follow";
 /// Variables that are put in for one document; beyond that nothing with a variable is known.
 const WORK: usize = 200_000;
 
@@ -768,7 +776,15 @@ mod tests {
 
     #[test]
     fn variables_say_what_they_assume_and_what_they_lack() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 11] = [
+            (
+                ".a: {image: \"x:$V\"}\nj: {extends: .a, variables: {V: j}, script: x}",
+                &["[\".a\"].image x:j: image V=j"],
+            ),
+            (
+                ".x: {list: [\"a:1\"]}\nj: {services: [!reference [.x, list]], script: x}",
+                &["[\".x\"].list[0] a:1: image"],
+            ),
             ("variables: {A: \"$B:1\", B: x}\nj: {image: $A, script: x}", &["j.image x:1: image A=x:1, B=x"]),
             (
                 "j: {image: \"$CI_REGISTRY/x\", script: x}",
