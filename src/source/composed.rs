@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use crate::source::page::Page;
 use crate::source::stream::Sheet;
 use crate::source::{Holds, Occurrence, Part, Role, Slot, Subject};
-use crate::span::Span;
 use crate::yaml::{NodeId, Style, Tree};
 
 /// One field as it stands in the file.
@@ -162,6 +161,11 @@ fn is_odd(field: &Field) -> bool {
 }
 
 impl Draft {
+    /// An image that stands whole in the text at a node, an alias where one stands there.
+    pub(crate) fn whole(tree: &Tree<'_>, occurrence: Occurrence, at: NodeId) -> Self {
+        Self { occurrence, nodes: vec![at], written: Some(tree.resolve(at)) }
+    }
+
     /// An image that can't be known; a reason found earlier stays.
     pub(crate) fn undecided(&mut self, reason: &str) {
         if !matches!(self.occurrence.subject, Subject::Unresolvable { .. }) {
@@ -209,31 +213,33 @@ impl Draft {
 /// uses it too, it is not written.
 pub(crate) fn settle(sheet: &mut Sheet<'_, '_>, drafts: Vec<Draft>) {
     let tree = sheet.tree;
-    let mut texts: HashMap<Span, HashSet<String>> = HashMap::new();
-    let fields: HashSet<NodeId> = drafts.iter().flat_map(|draft| draft.nodes.iter().copied()).collect();
+    let written: HashSet<NodeId> = drafts.iter().filter_map(|draft| draft.written).collect();
+    // how each of them is used: by images of which text, and whether an edit of these would write to it as well
+    let mut uses: HashMap<NodeId, HashSet<(String, bool)>> = HashMap::new();
+    let mut fields: HashSet<NodeId> = HashSet::new();
     for draft in &drafts {
-        if let Some(slot) = &draft.occurrence.slot {
-            texts.entry(slot.span).or_default().insert(draft.occurrence.text.clone());
+        fields.extend(&draft.nodes);
+        for node in draft.nodes.iter().map(|at| tree.resolve(*at)).filter(|node| written.contains(node)) {
+            let same = draft.written == Some(node) && draft.occurrence.seat().is_some();
+            uses.entry(node).or_default().insert((draft.occurrence.text.clone(), same));
         }
     }
-    let written: HashSet<NodeId> = drafts.iter().filter_map(|draft| draft.written).collect();
-    let aliased: HashSet<NodeId> = tree
-        .ids()
-        .filter(|id| tree.is_alias(*id))
-        .map(|id| tree.resolve(id))
-        .filter(|id| written.contains(id))
-        .collect();
+    let aliases = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id));
+    let aliased: HashSet<NodeId> = aliases.filter(|id| written.contains(id)).collect();
     let mut elsewhere: HashSet<NodeId> = HashSet::new();
     if !aliased.is_empty() {
-        let uses = tree.ids().filter(|id| !fields.contains(id)).map(|id| tree.resolve(id));
-        elsewhere.extend(uses.filter(|node| aliased.contains(node)));
+        let others = tree.ids().filter(|id| !fields.contains(id)).map(|id| tree.resolve(id));
+        elsewhere.extend(others.filter(|node| aliased.contains(node)));
     }
     for mut draft in drafts {
-        if draft.occurrence.slot.as_ref().is_some_and(|slot| texts[&slot.span].len() > 1) {
-            draft.fix("another image shares the text that would be written to; give each its own");
-        }
-        if draft.written.is_some_and(|node| elsewhere.contains(&node)) {
-            draft.fix("an alias of it stands where no image does");
+        if let Some(node) = draft.written {
+            let alone = uses[&node].len() == 1 && uses[&node].iter().all(|(_, same)| *same);
+            if draft.occurrence.seat().is_some() && !alone {
+                draft.fix("another image shares the text that would be written to; give each its own");
+            }
+            if elsewhere.contains(&node) {
+                draft.fix("an alias of it stands where no image does");
+            }
         }
         sheet.push_composed(&draft.nodes, draft.occurrence);
     }

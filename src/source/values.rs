@@ -9,7 +9,7 @@ use crate::reference::Reference;
 use crate::source::composed::{self, Draft, Field, Plain, Value};
 use crate::source::embedded;
 use crate::source::place::{Hit, Path, Shape, Step};
-use crate::source::stream::Sheet;
+use crate::source::stream::{self, Sheet};
 use crate::source::{Role, Subject, subject};
 use crate::yaml::{Budget, Entry, Exhausted, NodeId, Style, Tree};
 
@@ -36,16 +36,16 @@ pub(crate) fn find(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str) {
     for shape in shapes {
         drafts.push(shape.draft(sheet));
     }
-    composed::settle(sheet, drafts);
     for (hit, reason) in hits {
-        let mut occurrence = sheet.page.occurrence(&hit);
+        let mut draft = Draft::whole(tree, sheet.page.occurrence(&hit), hit.at);
         if let Some(reason) = reason
-            && matches!(occurrence.subject, Subject::Image(_))
+            && matches!(draft.occurrence.subject, Subject::Image(_))
         {
-            occurrence.subject = Subject::Unresolvable { reason };
+            draft.undecided(&reason);
         }
-        sheet.push(&hit, occurrence);
+        drafts.push(draft);
     }
+    composed::settle(sheet, drafts);
     for (path, at) in texts {
         embedded::find(sheet, at, &path, &["image"], &mut |tree, page| embedded::hits(tree, page, &deep(tree)));
     }
@@ -154,6 +154,8 @@ struct Composed {
     digest: Option<Field>,
     sha: Option<Field>,
     undecided: Option<String>,
+    /// Whether one of its keys stands twice.
+    doubled: bool,
     /// Whether the name's field may hold the whole image, tag and all.
     whole: bool,
 }
@@ -175,6 +177,9 @@ impl Composed {
         }
         if let Some(reason) = &self.undecided {
             draft.undecided(reason);
+        }
+        if self.doubled {
+            draft.fix(stream::DOUBLED);
         }
         let is_whole = self.whole
             && name.as_ref().is_some_and(|name| Reference::parse(name.text()).is_ok_and(|text| has_end(&text)));
@@ -475,6 +480,7 @@ impl<'t> Walk<'t, '_, '_> {
                 digest: field(3),
                 sha: field(4),
                 undecided,
+                doubled: lists.iter().any(|list| list.len() > 1),
                 whole,
             };
             let fields = [&shape.registry, &shape.name, &shape.tag, &shape.digest, &shape.sha];
