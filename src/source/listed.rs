@@ -385,6 +385,7 @@ fn buildkite(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
             let name = name.rsplit('/').next().unwrap_or_default();
             let name = name.strip_suffix(".git").unwrap_or(name);
             let places: &[&str] = match name.strip_suffix("-buildkite-plugin").unwrap_or(name) {
+                _ if key.contains('$') => &["image", "chown-image"],
                 "docker" => &["image", "chown-image"],
                 "kubernetes" => &[
                     "**.containers[].image",
@@ -398,7 +399,8 @@ fn buildkite(sheet: &mut Sheet<'_, '_>, _: &Input<'_>) {
             for place in places {
                 below(sheet, at, &path, place, &mut |sheet, path, at| {
                     if sheet.tree.scalar(at).is_some() {
-                        hit(sheet, path, at, Shape::Right, Role::Ci);
+                        let variable = Shape::Wrong("of a plugin whose name is a variable");
+                        hit(sheet, path, at, if key.contains('$') { variable } else { Shape::Right }, Role::Ci);
                     }
                 });
             }
