@@ -1,11 +1,24 @@
 //! What a format finds in a file: occurrences of image references, documents it could not read, and other files that it
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
+mod azure_pipelines;
 pub mod beside;
+mod compose;
 mod custom_resource;
+mod devcontainer;
+mod composed;
+mod custom_resource;
+mod embedded;
 mod filter;
+mod dockerfile;
 pub mod git;
+mod github;
+mod gitlab;
+mod helm;
 mod kubernetes;
+mod kustomize;
+mod listed;
+mod names;
 mod page;
 mod place;
 mod pod;
@@ -14,6 +27,7 @@ mod stream;
 mod subject;
 pub mod table;
 mod template;
+mod values;
 pub mod walk;
 pub mod wildcard;
 

@@ -1,9 +1,45 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::dockerfile::Dockerfile;
+use crate::source::helm::Helm;
+use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::kustomize::Kustomize;
+use crate::source::{Format, Found, Input, stream};
+
+const FORMATS: &[&dyn Format] = &[&Dockerfile, &Kubernetes];
+use crate::source::compose::Compose;
+use crate::source::devcontainer::Devcontainer;
+use crate::source::azure_pipelines::AzurePipelines;
+use crate::source::kubernetes::{self, Kubernetes};
+use crate::source::{Format, Found, Input, listed, stream};
+
+const FORMATS: &[&dyn Format] = &[&Compose, &Devcontainer, &Kubernetes];
+use crate::source::github::Github;
+use crate::source::gitlab::Gitlab;
 use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::{Format, Found, Input, stream};
 
-const FORMATS: &[&dyn Format] = &[&Kubernetes];
+const FORMATS: &[&dyn Format] = &[&Github, &Gitlab, &Kubernetes];
+const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
+const FORMATS: &[&dyn Format] = &[
+    &listed::CIRCLECI,
+    &AzurePipelines,
+    &listed::BITBUCKET,
+    &listed::DRONE,
+    &listed::WOODPECKER,
+    &listed::BUILDKITE,
+    &listed::SKAFFOLD,
+    &listed::CLOUDBUILD,
+    &listed::CIRRUS,
+    &listed::SEMAPHORE,
+    &listed::VELA,
+    &listed::CODEFRESH,
+    &listed::ECS,
+    &listed::CLOUDFORMATION,
+    &listed::DEVFILE,
+    &listed::GITPOD,
+    &Kubernetes,
+];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
@@ -38,7 +74,7 @@ pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
     for format in others {
         merge(&mut found, format.find(input));
     }
-    if Kubernetes.claims(input.path) && kubernetes::could_hold_object(input.bytes) {
+    if Kubernetes.claims(input.path) && kubernetes::holds_object(input.bytes) {
         merge(&mut found, Kubernetes.find(input));
     }
     found
