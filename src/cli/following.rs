@@ -251,3 +251,99 @@ pub(crate) fn astray(shown: &str, pointer: &Pointer, why: &dyn std::fmt::Display
     let reason = format!("`{}`, which is named here as {}: {why}", pointer.path, pointer.format);
     (shown.to_owned(), Unread { place: pointer.place, reason, could_hold_reference: true })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use plimsoll::source::walk::Request;
+    use plimsoll::span::Place;
+
+    use super::*;
+
+    fn pointer(path: &str, glob: bool) -> Pointer {
+        Pointer { path: path.to_owned(), glob, format: "kubernetes", place: Place { line: 2, column: 3 } }
+    }
+
+    /// What `from` leads to by these names, in a folder with these files: shown paths, what is unread, what is ignored.
+    fn follow(
+        files: &[&str],
+        from: &str,
+        pointers: Vec<Pointer>,
+        ignore: &[&str],
+    ) -> (Vec<String>, Vec<String>, usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = fs::canonicalize(folder.path()).expect("real").join("r");
+        for file in files {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs::write(path, "x: 1").expect("written");
+        }
+        let ignore: Vec<String> = ignore.iter().map(|glob| (*glob).to_owned()).collect();
+        let ignore = [Ignored::new(&root, &ignore).expect("globs")];
+        let request = Request { paths: &[], current: &root, format: None, ignore: &ignore };
+        let discovered = walk::discover(&request).expect("a list");
+        let file = discovered.files.iter().find(|file| file.shown() == from).expect("the first file");
+        let mut trail = Trail::new(&discovered, &ignore, &root);
+        trail.note(file, &Surroundings::of(&file.real(), Some(&root)), pointers);
+        let named = trail.next().expect("followed").iter().map(|named| named.file.shown()).collect();
+        assert!(trail.next().expect("followed").is_empty(), "nothing new is named");
+        let unread = trail.take_unread().into_iter().map(|(shown, unread)| {
+            assert_eq!((shown.as_str(), unread.place.line, unread.could_hold_reference), (from, 2, true));
+            unread.reason
+        });
+        (named, unread.collect(), trail.ignored() + discovered.ignored)
+    }
+
+    #[test]
+    fn names_lead_to_files_of_the_tree_and_nowhere_else() {
+        let files = ["a/x.yaml", "a/Dockerfile.txt", "b/one.txt", "b/c/two.txt", ".git2/three.txt"];
+        let one = |path: &str, glob| follow(&files, "a/x.yaml", vec![pointer(path, glob)], &[]);
+        let rows = [
+            ("Dockerfile.txt", false, vec!["a/Dockerfile.txt"]),
+            ("./../b/one.txt", false, vec!["b/one.txt"]),
+            ("/b/c/two.txt", false, vec!["b/c/two.txt"]),
+            // read as that already
+            ("x.yaml", false, vec![]),
+            ("../b/*.txt", true, vec!["b/one.txt"]),
+            ("/b/**/*.txt", true, vec!["b/c/two.txt", "b/one.txt"]),
+            ("/**.txt", true, vec![".git2/three.txt", "a/Dockerfile.txt", "b/c/two.txt", "b/one.txt"]),
+        ];
+        for (path, glob, expected) in rows {
+            let (named, unread, _) = one(path, glob);
+            assert_eq!((named, unread), (expected.iter().map(|path| (*path).to_owned()).collect(), vec![]), "{path}");
+        }
+        let rows = [
+            ("gone.txt", false, "there is no such file"),
+            ("", false, "it is not a regular file"),
+            ("../b", false, "it is not a regular file"),
+            ("../..", false, "it lies outside the repository, where nothing is read"),
+            ("../../../../../../../etc/passwd", false, "it lies outside the repository, where nothing is read"),
+            ("b\0", false, "there is no such file"),
+            ("*.none", true, "no file of the repository fits it"),
+            ("../../*", true, "it lies outside the repository, where nothing is read"),
+        ];
+        for (path, glob, why) in rows {
+            let (named, unread, _) = one(path, glob);
+            let reason = format!("`{path}`, which is named here as kubernetes: {why}");
+            assert_eq!((named, unread), (vec![], vec![reason]), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_counted_once_and_said_of_nobody() {
+        let files = ["x.yaml", "out/a.yaml", "out/b.txt"];
+        let pointers =
+            || vec![pointer("out/a.yaml", false), pointer("out/b.txt", false), pointer("./out/b.txt", false)];
+        assert_eq!(follow(&files, "x.yaml", pointers(), &["out/**"]), (vec![], vec![], 2));
+        let pointers = vec![pointer("out/*", true), pointer("out/made-later", false)];
+        assert_eq!(follow(&files, "x.yaml", pointers, &["out/**"]), (vec![], vec![], 3));
+    }
+
+    #[test]
+    fn wildcards_have_a_limit() {
+        let pointers = (0..=limits::WILDCARDS).map(|at| pointer(&format!("{at}*.txt"), true)).collect();
+        let (_, unread, _) = follow(&["x.yaml"], "x.yaml", pointers, &[]);
+        assert_eq!(unread.iter().filter(|reason| reason.ends_with("200 wildcards")).count(), 1, "{unread:?}");
+    }
+}

@@ -190,7 +190,7 @@ impl File {
         if kind.len() > limits::SOURCE_BYTES {
             return Err(ReadError::TooLarge);
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or_default() + 1);
         fs::File::open(&path)?.take(limits::SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limits::SOURCE_BYTES {
             return Err(ReadError::TooLarge);
@@ -696,6 +696,37 @@ mod tests {
         run_git(root, &["config", "core.bare", "true"]);
         assert_eq!(names(&shown(root, &[], &[])), ["a.yaml"]);
         assert!(!root.join("ran").exists());
+    }
+
+    #[test]
+    fn a_real_file_that_is_listed_twice_is_kept_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "a/x.yaml", "x: 1");
+        write(root, "b/x.yaml", "x: 1");
+        run_git(root, &["init", "-q", "-b", "main"]);
+        run_git(root, &["add", "."]);
+        run_git(root, &["commit", "-qm", "x"]);
+        // a tracked folder that became a link: git still lists its files
+        fs::remove_dir_all(root.join("b")).expect("removed");
+        symlink("a", root.join("b")).expect("a link");
+        let found = shown(root, &[], &[]);
+        assert_eq!(names(&found), ["a/x.yaml"]);
+        assert_eq!(found.files[0].real(), fs::canonicalize(root).expect("real").join("a/x.yaml"));
+        let found = shown(root, &["b/x.yaml", "a", "."], &[]);
+        assert_eq!((names(&found), found.files[0].named), (vec!["b/x.yaml".to_owned()], true));
+        assert!(found.files[0].place().ends_with("a/x.yaml"), "{:?}", found.files[0].place());
+        fs::remove_file(root.join("b")).expect("removed");
+        run_git(root, &["checkout", "-q", "."]);
+        // an unmerged file is listed once for each side
+        for (branch, text) in [("one", "x: 2"), ("two", "x: 3")] {
+            run_git(root, &["checkout", "-q", "main", "-b", branch]);
+            write(root, "a/x.yaml", text);
+            run_git(root, &["commit", "-qam", "x"]);
+        }
+        let merge = Command::new("git").current_dir(root).args(["merge", "-q", "one"]).output().expect("git");
+        assert!(!merge.status.success(), "the sides do not agree");
+        assert_eq!(names(&shown(root, &[], &[])), ["a/x.yaml", "b/x.yaml"]);
     }
 
     #[test]
