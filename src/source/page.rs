@@ -156,6 +156,11 @@ impl<'p, 'a> Page<'p, 'a> {
         }
     }
 
+    /// The bytes under a span, as they stand in the file.
+    pub(crate) fn bytes_of(&self, span: Span) -> Option<&'p [u8]> {
+        span.of(self.bytes)
+    }
+
     /// The ignores that speak of a line.
     pub(crate) fn ignores_at(&self, line: usize) -> Vec<Ignore> {
         self.ignores.get(&line).cloned().unwrap_or_default()

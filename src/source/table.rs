@@ -1,11 +1,42 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::azure_pipelines::AzurePipelines;
+use crate::source::compose::Compose;
+use crate::source::devcontainer::Devcontainer;
+use crate::source::dockerfile::Dockerfile;
+use crate::source::github::Github;
+use crate::source::gitlab::Gitlab;
 use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::kustomize::Kustomize;
-use crate::source::{Format, Found, Input, stream};
+use crate::source::{Format, Found, Input, listed, stream};
 
-const FORMATS: &[&dyn Format] = &[&Kustomize, &Helm, &Kubernetes];
+const FORMATS: &[&dyn Format] = &[
+    &Dockerfile,
+    &Compose,
+    &Devcontainer,
+    &Github,
+    &Gitlab,
+    &Kustomize,
+    &Helm,
+    &AzurePipelines,
+    &listed::CIRCLECI,
+    &listed::BITBUCKET,
+    &listed::DRONE,
+    &listed::WOODPECKER,
+    &listed::BUILDKITE,
+    &listed::SKAFFOLD,
+    &listed::CLOUDBUILD,
+    &listed::CIRRUS,
+    &listed::SEMAPHORE,
+    &listed::VELA,
+    &listed::CODEFRESH,
+    &listed::ECS,
+    &listed::CLOUDFORMATION,
+    &listed::DEVFILE,
+    &listed::GITPOD,
+    &Kubernetes,
+];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
@@ -20,6 +51,11 @@ pub fn by_id(id: &str) -> Option<&'static dyn Format> {
 /// The formats that claim a path (with `/` between components).
 pub fn claiming(path: &str) -> Vec<&'static dyn Format> {
     FORMATS.iter().copied().filter(|format| format.claims(path)).collect()
+}
+
+/// Whether any format claims a path (with `/` between components).
+pub fn claims(path: &str) -> bool {
+    FORMATS.iter().any(|format| format.claims(path))
 }
 
 /// Reads a file by every format that it has, each place once.
