@@ -96,7 +96,7 @@ fn values() -> impl Strategy<Value = String> {
         "x: &m {repository: m/n, tag: \"9\", digest: \"\"}\ny: {image: {tag: &t \"8\", repository: &r o/p}}\n";
     (global, prop::collection::vec(map, 1..5)).prop_map(move |(global, maps)| {
         let maps = maps.iter().enumerate().map(|(at, (key, fields))| {
-            let fields: String = fields.iter().map(|field| format!("    {field}\n")).collect();
+            let fields: String = fields.iter().flat_map(|field| ["    ", field, "\n"]).collect();
             format!("k{at}:\n  {key}:\n{fields}")
         });
         format!("{global}{anchors}{}", maps.collect::<String>())
@@ -132,7 +132,7 @@ fn kustomization() -> impl Strategy<Value = String> {
     ]);
     (patch, prop::collection::vec(entry, 1..5)).prop_map(|(patch, entries)| {
         let entries = entries.iter().map(|fields| {
-            let fields: String = fields.iter().map(|field| format!("  {field}\n")).collect();
+            let fields: String = fields.iter().flat_map(|field| ["  ", field, "\n"]).collect();
             format!("-\n{fields}")
         });
         format!(

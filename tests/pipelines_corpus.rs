@@ -1,7 +1,10 @@
 //! Agreement of `github` and `gitlab` with an independent reading (`PyYAML`; the oracle beside the corpus) of real files.
 //! Runs where `PLIMSOLL_CORPUS` names the corpus folder and `python3` has `PyYAML`; elsewhere it says so and passes.
 
+#![expect(clippy::print_stderr, reason = "a test that compares nothing must say so")]
+
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -22,7 +25,6 @@ const OTHERWISE: [(&str, &str, &str); 7] = [
 const MATRIX: &str = "an expression is a value of the matrix, whose images are judged where they stand";
 const KNOWN: &str = "the variable or the input's default stands in the file and is put in";
 
-#[expect(clippy::print_stderr, reason = "a test that compares nothing must say so")]
 fn oracle(root: &Path) -> Option<Value> {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("expected.json");
@@ -43,17 +45,16 @@ fn as_path(pointer: &str) -> String {
     for step in pointer.split('/').skip(1) {
         let plain = step.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         match (plain, step.parse::<usize>(), path.is_empty()) {
-            (_, Ok(index), _) => path += &format!("[{index}]"),
+            (_, Ok(index), _) => write!(path, "[{index}]").expect("a string takes it"),
             (true, _, true) => path += step,
-            (true, _, false) => path += &format!(".{step}"),
-            (false, ..) => path += &format!("[{step:?}]"),
+            (true, _, false) => write!(path, ".{step}").expect("a string takes it"),
+            (false, ..) => write!(path, "[{step:?}]").expect("a string takes it"),
         }
     }
     path
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that compares nothing must say so")]
 fn agrees_with_the_oracle() {
     let Some(root) = env::var_os("PLIMSOLL_CORPUS").map(PathBuf::from) else {
         eprintln!("PLIMSOLL_CORPUS is not set: nothing is compared");

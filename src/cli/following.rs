@@ -109,12 +109,11 @@ impl<'a> Trail<'a> {
         for (root, wildcards) in globs {
             self.look(&root, wildcards, &pending, &mut wanted)?;
         }
-        let known: HashMap<PathBuf, &File> = match wanted.is_empty() {
-            true => HashMap::new(),
-            false => {
-                let files = self.discovered.files.iter().map(|file| (file.real(), file));
-                files.filter(|(real, _)| wanted.contains_key(real)).collect()
-            }
+        let known: HashMap<PathBuf, &File> = if wanted.is_empty() {
+            HashMap::new()
+        } else {
+            let files = self.discovered.files.iter().map(|file| (file.real(), file));
+            files.filter(|(real, _)| wanted.contains_key(real)).collect()
         };
         let mut files = Vec::new();
         for (real, wanted) in wanted {
@@ -139,7 +138,9 @@ impl<'a> Trail<'a> {
                 open.push((wildcard, by, false));
             } else {
                 let why = format!("this run names files by more than {} wildcards", limits::WILDCARDS);
-                by.iter().for_each(|at| self.lost(&pending[*at], &why));
+                for at in by {
+                    self.lost(&pending[at], &why);
+                }
             }
         }
         if open.is_empty() {
@@ -170,7 +171,9 @@ impl<'a> Trail<'a> {
             self.lost(&pending[at], &why);
         }
         for (_, by, _) in open.iter().filter(|(.., fits)| !fits) {
-            by.iter().for_each(|at| self.lost(&pending[*at], &"no file of the repository fits it"));
+            for at in by {
+                self.lost(&pending[*at], &"no file of the repository fits it");
+            }
         }
         Ok(())
     }

@@ -86,9 +86,10 @@ impl Surroundings {
     /// A pattern relative to the file, as one from the root of the repository.
     pub fn wildcard(&self, pattern: &str) -> Result<Wildcard, Astray> {
         let (folder, root) = self.folders.as_ref().ok_or(Astray::Stream)?;
-        let folder = match pattern.starts_with('/') {
-            true => Path::new(""),
-            false => folder.strip_prefix(root).map_err(|_| Astray::Outside)?,
+        let folder = if pattern.starts_with('/') {
+            Path::new("")
+        } else {
+            folder.strip_prefix(root).map_err(|_| Astray::Outside)?
         };
         Wildcard::new(folder.as_os_str().as_encoded_bytes(), pattern).ok_or(Astray::Outside)
     }

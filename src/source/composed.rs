@@ -224,8 +224,8 @@ pub(crate) fn settle(sheet: &mut Sheet<'_, '_>, drafts: Vec<Draft>) {
             uses.entry(node).or_default().insert((draft.occurrence.text.clone(), same));
         }
     }
-    let aliases = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id));
-    let aliased: HashSet<NodeId> = aliases.filter(|id| written.contains(id)).collect();
+    let targets = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id));
+    let aliased: HashSet<NodeId> = targets.filter(|id| written.contains(id)).collect();
     let mut elsewhere: HashSet<NodeId> = HashSet::new();
     if !aliased.is_empty() {
         let others = tree.ids().filter(|id| !fields.contains(id)).map(|id| tree.resolve(id));

