@@ -43,7 +43,7 @@ pub const POLICY_BYTES: u64 = 1 << 20;
 /// Deepest nesting of YAML or JSON collections.
 pub const YAML_DEPTH: usize = 200;
 /// Most documents in one YAML stream.
-pub const YAML_DOCUMENTS: usize = 100_000;
+pub const YAML_DOCUMENTS: usize = 1_000_000;
 /// Most nodes that are visited in one document, aliases followed: a "billion laughs" stops here.
 pub const YAML_VISITS: usize = 8_000_000;
 /// Most nodes of one document that are reached through aliases and merge keys; real files stay in the hundreds.

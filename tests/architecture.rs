@@ -48,6 +48,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "custom_resource.rs",
             "git.rs",
             "beside.rs",
+            "filter.rs",
             "subject.rs",
             "template.rs",
             "place.rs",

@@ -3,6 +3,7 @@
 
 pub mod beside;
 mod custom_resource;
+mod filter;
 pub mod git;
 mod kubernetes;
 mod page;

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
+use crate::source::filter::Filter;
 use crate::source::page::Page;
 use crate::source::place::{self, Hit, Places};
 use crate::source::select::{self, Selector};
@@ -75,7 +76,9 @@ pub(crate) fn read(
     let unread = |found: &mut Found, offset: usize, reason: String, could_hold_reference: bool| {
         found.unread.push(Unread { place: lines.place(offset), reason, could_hold_reference });
     };
-    let documents = match yaml::documents(input.bytes) {
+    let filter = Filter::of(keys.iter().copied());
+    let wanted = |bytes: &[u8]| filter.passes(bytes);
+    let documents = match yaml::documents_where(input.bytes, &wanted) {
         Ok(documents) => documents,
         Err(error) => {
             unread(&mut found, 0, error.to_string(), true);
@@ -87,7 +90,7 @@ pub(crate) fn read(
         let tree = match &document.tree {
             Ok(tree) => tree,
             Err(broken) => {
-                unread(&mut found, broken.offset, broken.reason.clone(), could_hold(bytes, keys));
+                unread(&mut found, broken.offset, broken.reason.clone(), true);
                 continue;
             }
         };
@@ -104,7 +107,7 @@ pub(crate) fn read(
                     let page = Page::new(id, document.index, other.as_bytes(), &lines, &tree);
                     texts(&look(&tree, &page, &lines, each)) != texts(&sheet)
                 }
-                Err(_) => could_hold(bytes, keys),
+                Err(_) => true,
             };
             if differs {
                 let reason =
@@ -192,13 +195,6 @@ pub(crate) fn spans(occurrence: &Occurrence) -> impl Iterator<Item = Span> {
 pub(crate) fn sort(occurrences: &mut Vec<Occurrence>) {
     occurrences.sort_by(|a, b| (a.place, a.span, &a.path).cmp(&(b.place, b.span, &b.path)));
     occurrences.dedup_by(|a, b| (a.place, a.span, &a.path) == (b.place, b.span, &b.path));
-}
-
-/// Whether a document's bytes hold one of `keys`, or what could hide a key: escapes, tags, another encoding.
-pub(crate) fn could_hold(bytes: &[u8], keys: &[&str]) -> bool {
-    const HIDING: [&str; 6] = ["\\", "\0", "!!", "!<", "%TAG", "\u{feff}"];
-    let holds = |name: &&str| memchr::memmem::find(bytes, name.as_bytes()).is_some();
-    keys.iter().any(holds) || HIDING.iter().any(holds) || str::from_utf8(bytes).is_err()
 }
 
 /// The line ends of YAML 1.1 that are none in 1.2.

@@ -39,6 +39,16 @@ pub(super) fn parse(text: &str, base: usize) -> Option<Vec<(Span, Tree<'_>)>> {
     (!values.is_empty()).then_some(values)
 }
 
+/// How many documents a text is that [`parse`] would be asked for: 1 for whatever is no JSON.
+pub(super) fn count(text: &str) -> usize {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if !text.trim_start_matches(WHITE).starts_with(['{', '[']) {
+        return 1;
+    }
+    let values: Result<Vec<_>, _> = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>().collect();
+    values.map_or(1, |values| values.len().max(1))
+}
+
 /// White space of JSON (RFC 8259, 2).
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 

@@ -48,9 +48,10 @@ pub enum StreamError {
 }
 
 /// The documents of a stream, read one after the other as they are asked for.
-#[derive(Debug)]
 pub struct Documents<'a> {
     bytes: &'a [u8],
+    /// Whether a document with these bytes is wanted at all; the others are counted, not parsed.
+    wanted: &'a dyn Fn(&[u8]) -> bool,
     chunks: std::vec::IntoIter<Span>,
     ready: VecDeque<(Span, Result<Tree<'a>, Broken>)>,
     next: usize,
@@ -61,6 +62,15 @@ pub struct Documents<'a> {
 /// A line that starts with `---` or `...` and white space ends a document wherever it stands (YAML 1.2.2, 9.1.2), so
 /// each document is parsed alone and a broken one can't hide the next.
 pub fn documents(bytes: &[u8]) -> Result<Documents<'_>, StreamError> {
+    documents_where(bytes, &|_| true)
+}
+
+/// The documents whose bytes are `wanted`, with the indices that they have in the whole stream; the others are not parsed,
+/// so whether they could be is not known.
+///
+/// # Errors
+/// Another encoding than UTF-8, and too many documents.
+pub fn documents_where<'a>(bytes: &'a [u8], wanted: &'a dyn Fn(&[u8]) -> bool) -> Result<Documents<'a>, StreamError> {
     if let Some(name) = foreign_encoding(bytes) {
         return Err(StreamError::Encoding(name));
     }
@@ -68,16 +78,21 @@ pub fn documents(bytes: &[u8]) -> Result<Documents<'_>, StreamError> {
     if chunks.len() > limits::YAML_DOCUMENTS {
         return Err(StreamError::Documents);
     }
-    Ok(Documents { bytes, chunks: chunks.into_iter(), ready: VecDeque::new(), next: 0 })
+    Ok(Documents { bytes, wanted, chunks: chunks.into_iter(), ready: VecDeque::new(), next: 0 })
 }
 
 impl<'a> Iterator for Documents<'a> {
     type Item = Document<'a>;
 
     fn next(&mut self) -> Option<Document<'a>> {
-        if self.ready.is_empty() {
+        while self.ready.is_empty() {
             let span = self.chunks.next()?;
-            self.ready.extend(read(self.bytes, span));
+            let chunk = &self.bytes[span.start..span.end];
+            if (self.wanted)(chunk) {
+                self.ready.extend(read(self.bytes, span));
+            } else {
+                self.next += str::from_utf8(chunk).map_or(1, json::count);
+            }
         }
         let (span, tree) = self.ready.pop_front()?;
         let index = self.next;
