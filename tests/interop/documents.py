@@ -5,6 +5,7 @@ import re
 
 import yaml
 
+NAME = "PyYAML"
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 
