@@ -38,6 +38,8 @@ pub const MOST_JOBS: usize = 256;
 
 /// Largest file that is read as a source, in bytes.
 pub const SOURCE_BYTES: u64 = 256 << 20;
+/// Most different wildcards that the files of a run may name other files by: each is tried on every file of the tree.
+pub const WILDCARDS: usize = 200;
 /// Largest policy or config document, in bytes.
 pub const POLICY_BYTES: u64 = 1 << 20;
 /// Deepest nesting of YAML or JSON collections.

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod diff;
 mod explain;
+mod following;
 mod gating;
 mod git;
 mod governing;

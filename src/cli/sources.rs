@@ -1,7 +1,7 @@
 //! The files of a run, read and searched: discovery, `ignore:`, standard input, and what must not be replaced.
 //! Only files that hold something are kept, so memory follows the references and not the tree.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,13 @@ use anyhow::{Context as _, anyhow};
 use plimsoll::gate::Scanned;
 use plimsoll::limits;
 use plimsoll::report::visible_lines;
-use plimsoll::source::beside::Surroundings;
+use plimsoll::source::beside::{Astray, Surroundings};
 use plimsoll::source::walk::{self, Discovered, File, Ignored, Link};
-use plimsoll::source::{Format, Found, Input, Kinds, Unread, table};
+use plimsoll::source::{Format, Found, Input, Kinds, Pointer, Unread, table};
 use plimsoll::span::Place;
 
 use super::args::Paths;
+use super::following::{self, Trail};
 use super::governing::{Config, FILE, Governing};
 use super::{Failure, print};
 
@@ -53,7 +54,7 @@ impl Target {
 pub(crate) struct Gathered {
     /// Files with references or with something unread, by shown path; a stream always.
     pub(crate) files: Vec<Scanned>,
-    /// Files that could not be read at all.
+    /// Files that could not be read at all, and names of files in others that lead to none.
     pub(crate) unread: Vec<(String, Unread)>,
     /// How many files were read.
     pub(crate) read: usize,
@@ -96,7 +97,7 @@ pub(crate) fn gather(
     let discovered = walk::discover(&request).map_err(anyhow::Error::from)?;
     // The run's own policy is read like every file, and is no reason to believe that something was looked at.
     let own = governing.and_then(|governing| fs::canonicalize(&governing.path).ok());
-    let only_own = discovered.files.iter().all(|file| !file.named && fs::canonicalize(&file.path).ok() == own);
+    let only_own = discovered.files.iter().all(|file| !file.named && Some(file.real()) == own);
     if only_own && discovered.unseen.is_empty() && !arguments.allow_empty {
         let ignored = if discovered.ignored > 0 { " beside what `ignore:` leaves out" } else { "" };
         let what = match arguments.paths.as_slice() {
@@ -108,7 +109,15 @@ pub(crate) fn gather(
             anyhow!("{what} no file that could name an image{ignored}; say --allow-empty if that is meant").into()
         );
     }
-    scan(&discovered, governing, &kinds)
+    let folder = governing.and_then(|governing| fs::canonicalize(&governing.folder).ok());
+    let run = Run { folder, kinds };
+    let mut gathered = scan(&run, &discovered, &mut Trail::new(&discovered, &ignore, &current))?;
+    if governing.is_some() {
+        let is_policy = |file: &&File| file.path().file_name().is_some_and(|name| name == FILE);
+        let nested = discovered.files.iter().filter(is_policy).filter(|file| Some(file.real()) != own);
+        gathered.nested = nested.map(File::shown).collect();
+    }
+    Ok(gathered)
 }
 
 fn format(id: &str) -> anyhow::Result<&'static dyn Format> {
@@ -143,12 +152,15 @@ fn stream(format: Option<&'static dyn Format>, allow_empty: bool, kinds: Arc<Kin
         kinds,
         refused: None,
     };
-    let found = target.read(&bytes);
-    let scanned = Scanned { path: STREAM.to_owned(), policy_path: STREAM.to_owned(), bytes, found };
-    if scanned.found.occurrences.is_empty() && scanned.found.unread.is_empty() {
+    let mut found = target.read(&bytes);
+    let pointers = std::mem::take(&mut found.pointers);
+    let unread = pointers.iter().map(|pointer| following::astray(STREAM, pointer, &Astray::Stream)).collect();
+    if found.occurrences.is_empty() && found.unread.is_empty() && pointers.is_empty() {
         say_barren("standard input");
     }
-    Ok(Gathered { files: vec![scanned], read: 1, targets: vec![target], stream: true, ..Gathered::default() })
+    let scanned = Scanned { path: STREAM.to_owned(), policy_path: STREAM.to_owned(), bytes, found };
+    let (files, targets) = (vec![scanned], vec![target]);
+    Ok(Gathered { files, unread, read: 1, targets, stream: true, ..Gathered::default() })
 }
 
 /// What was named and names no image is said aloud (soundness rule 25): the wrong file looks just like a clean one.
@@ -156,67 +168,89 @@ fn say_barren(shown: &str) {
     print::err(&format!("note: {} names no image\n", visible_lines(shown)));
 }
 
-/// What became of one file.
-enum Read {
-    Scanned(Scanned, Target),
-    Nothing,
-    Failed(String, Unread),
+/// What every file of a run is read with.
+struct Run {
+    /// The policy's folder, links resolved.
+    folder: Option<PathBuf>,
+    kinds: Arc<Kinds>,
 }
 
-/// Reads and searches on every core; the result is in the order of the shown paths.
-fn scan(discovered: &Discovered, governing: Option<&Governing>, kinds: &Arc<Kinds>) -> Result<Gathered, Failure> {
-    let folder = governing.and_then(|governing| fs::canonicalize(&governing.folder).ok());
-    let own = governing.and_then(|governing| fs::canonicalize(&governing.path).ok());
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(discovered.files.len().max(1));
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                while let Some(file) = discovered.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    own.push((file.shown.clone(), read(file, folder.as_deref(), kinds)));
-                }
-                results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by(|a, b| a.0.cmp(&b.0));
+/// One reading of one file.
+struct Job<'a> {
+    file: &'a File,
+    formats: Vec<&'static dyn Format>,
+    /// The repository of the files that name it, for one that is read because they do.
+    within: Option<&'a Path>,
+}
 
-    let named: HashSet<&str> =
-        discovered.files.iter().filter(|file| file.named).map(|file| file.shown.as_str()).collect();
-    let mut gathered = Gathered { ignored: discovered.ignored, ..Gathered::default() };
-    for file in &discovered.files {
-        let is_policy = file.shown.rsplit('/').next() == Some(FILE);
-        if is_policy && governing.is_some() && fs::canonicalize(&file.path).ok() != own {
-            gathered.nested.push(file.shown.clone());
-        }
-    }
-    for (shown, read) in results {
+/// What became of it.
+enum Read {
+    Done {
+        /// What it holds, where it holds something.
+        kept: Option<Box<(Scanned, Target)>>,
+        pointers: Vec<Pointer>,
+        surroundings: Surroundings,
+    },
+    Failed(String),
+}
+
+/// Reads and searches the files of a run, then those that they name, until nothing new is named.
+fn scan(run: &Run, discovered: &Discovered, trail: &mut Trail<'_>) -> Result<Gathered, Failure> {
+    let files = &discovered.files;
+    let mut gathered = Gathered { read: files.len(), ..Gathered::default() };
+    let mut kept: HashMap<PathBuf, Box<(Scanned, Target)>> = HashMap::new();
+    let job = |at: usize| Job { file: &files[at], formats: files[at].formats(), within: None };
+    for (at, read) in read_all(run, files.len(), &job) {
+        let file = &files[at];
         match read {
-            Read::Scanned(scanned, target) => {
-                gathered.read += 1;
-                gathered.targets.push(target);
-                gathered.files.push(scanned);
+            Read::Done { kept: None, pointers, .. } if pointers.is_empty() => say_barren(&file.shown()),
+            Read::Done { kept: found, pointers, surroundings } => {
+                trail.note(file, &surroundings, pointers);
+                kept.extend(found.map(|found| (file.real(), found)));
             }
-            Read::Nothing => {
-                gathered.read += 1;
-                if named.contains(shown.as_str()) {
-                    say_barren(&shown);
-                }
+            Read::Failed(reason) if file.named => {
+                return Err(anyhow!("{} can't be read: {reason}", file.shown()).into());
             }
-            Read::Failed(reason, unread) => {
-                if named.contains(shown.as_str()) {
-                    return Err(anyhow!("{shown} can't be read: {reason}").into());
-                }
-                gathered.unread.push((shown, unread));
+            Read::Failed(reason) => {
+                gathered.read -= 1;
+                gathered.unread.push((file.shown(), unread(reason)));
             }
         }
     }
-    for unseen in &discovered.unseen {
-        gathered.unread.push((unseen.shown.clone(), unread(unseen.reason.clone())));
+    loop {
+        let named = trail.next().map_err(anyhow::Error::from)?;
+        if named.is_empty() {
+            break;
+        }
+        let job = |at: usize| Job {
+            file: &named[at].file,
+            formats: named[at].formats.clone(),
+            within: Some(&named[at].within),
+        };
+        for (at, read) in read_all(run, named.len(), &job) {
+            let named = &named[at];
+            match read {
+                Read::Done { kept: found, pointers, surroundings } => {
+                    gathered.read += usize::from(named.is_new);
+                    trail.note(&named.file, &surroundings, pointers);
+                    let real = named.file.real();
+                    match found {
+                        Some(found) => drop(kept.insert(real, found)),
+                        None => drop(kept.remove(&real)),
+                    }
+                }
+                Read::Failed(reason) => trail.unread(named, &reason),
+            }
+        }
     }
+    let mut kept: Vec<Box<(Scanned, Target)>> = kept.into_values().collect();
+    kept.sort_by(|a, b| (&a.0.path, &a.1.path).cmp(&(&b.0.path, &b.1.path)));
+    (gathered.files, gathered.targets) = kept.into_iter().map(|found| *found).unzip();
+    gathered.ignored = discovered.ignored + trail.ignored();
+    gathered.unread.extend(trail.take_unread());
+    let unseen = discovered.unseen.iter();
+    gathered.unread.extend(unseen.map(|unseen| (unseen.shown.clone(), unread(unseen.reason.clone()))));
+    gathered.unread.sort_by(|a, b| (&a.0, a.1.place).cmp(&(&b.0, b.1.place)));
     Ok(gathered)
 }
 
@@ -224,34 +258,84 @@ fn unread(reason: String) -> Unread {
     Unread { place: Place { line: 1, column: 1 }, reason, could_hold_reference: true }
 }
 
-fn read(file: &File, folder: Option<&Path>, kinds: &Arc<Kinds>) -> Read {
+/// Reads and searches on every core; in the order of the jobs, without those that hold nothing and that nobody named.
+fn read_all<'a>(run: &Run, count: usize, job: &(dyn Fn(usize) -> Job<'a> + Sync)) -> Vec<(usize, Read)> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let (mut own, mut trees) = (Vec::new(), Trees::default());
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count {
+                        break;
+                    }
+                    let job = job(at);
+                    let read = read(run, &job, &mut trees);
+                    let is_empty = matches!(&read, Read::Done { kept: None, pointers, .. } if pointers.is_empty());
+                    if !is_empty || job.file.named || job.within.is_some() {
+                        own.push((at, read));
+                    }
+                }
+                results.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(at, _)| *at);
+    results
+}
+
+/// The work tree of a folder, looked up once for files that follow each other.
+#[derive(Default)]
+struct Trees {
+    last: Option<(PathBuf, Option<PathBuf>)>,
+}
+
+impl Trees {
+    fn of(&mut self, folder: &Path) -> Option<&Path> {
+        if self.last.as_ref().is_none_or(|(known, _)| known != folder) {
+            self.last = Some((folder.to_owned(), walk::work_tree(folder)));
+        }
+        self.last.as_ref().and_then(|(_, tree)| tree.as_deref())
+    }
+}
+
+fn read(run: &Run, job: &Job<'_>, trees: &mut Trees) -> Read {
+    let file = job.file;
     let source = match file.read() {
         Ok(source) => source,
-        Err(error) => return Read::Failed(error.to_string(), unread(error.to_string())),
+        Err(error) => return Read::Failed(error.to_string()),
     };
-    let real = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-    // A link's place counts, not its target's: that is where the repository names it.
-    let place = match (file.path.parent().and_then(|parent| fs::canonicalize(parent).ok()), file.path.file_name()) {
-        (Some(parent), Some(name)) => parent.join(name),
-        _ => real.clone(),
-    };
-    let policy_path =
-        folder.and_then(|folder| place.strip_prefix(folder).ok()).map_or_else(|| source.path.clone(), walk::show);
+    let real = file.real();
+    let tree = trees.of(real.parent().unwrap_or(&real));
+    let surroundings = Surroundings::of(&real, tree.or_else(|| Some(file.root())));
     let refused = match file.link {
-        Link::No | Link::Inside => None,
         Link::Outside => Some("it is a link that leads outside the tree".to_owned()),
+        // a submodule's files are read where something names them, and changed in their own repository
+        _ if job.within.is_some_and(|within| tree.is_some_and(|tree| tree != within)) => {
+            Some("it belongs to a repository of its own".to_owned())
+        }
+        Link::No | Link::Inside => None,
     };
     let target = Target {
-        surroundings: Surroundings::of(&real, walk::work_tree(real.parent().unwrap_or(&real)).as_deref()),
         path: real,
-        shown: source.path.clone(),
-        formats: file.formats.clone(),
-        kinds: Arc::clone(kinds),
+        shown: source.path,
+        formats: job.formats.clone(),
+        surroundings: surroundings.clone(),
+        kinds: Arc::clone(&run.kinds),
         refused,
     };
-    let found = target.read(&source.bytes);
-    if found.occurrences.is_empty() && found.unread.is_empty() && found.pointers.is_empty() {
-        return Read::Nothing;
-    }
-    Read::Scanned(Scanned { path: source.path, policy_path, bytes: source.bytes, found }, target)
+    let mut found = target.read(&source.bytes);
+    let pointers = std::mem::take(&mut found.pointers);
+    let kept = (!found.occurrences.is_empty() || !found.unread.is_empty()).then(|| {
+        // A link's place counts, not its target's: that is where the repository names it.
+        let place = file.place();
+        let below = run.folder.as_ref().and_then(|folder| place.strip_prefix(folder).ok());
+        let policy_path = below.map_or_else(|| target.shown.clone(), walk::show);
+        Box::new((Scanned { path: target.shown.clone(), policy_path, bytes: source.bytes, found }, target))
+    });
+    Read::Done { kept, pointers, surroundings }
 }

@@ -5,6 +5,8 @@
 //! operator, Argo CD's `image` and `version`; the builds and image streams, where a `kind` beside the name says
 //! whether it is an image; and fields that name what a build pushes (`output.image`).
 
+use crate::source::Role;
+
 /// The places in an object of one of those API groups and kinds, as paths from the object: `[]` is every item of a list,
 /// `**` any number of levels, and a last key `url` holds `docker://` and a reference. Empty for a kind that is not listed.
 pub(crate) fn places(groups: &[&str], kinds: &[&str]) -> Vec<&'static str> {
@@ -16,13 +18,25 @@ pub(crate) fn places(groups: &[&str], kinds: &[&str]) -> Vec<&'static str> {
     rows.flat_map(|(_, _, places)| places.iter().copied()).collect()
 }
 
+/// What the images of objects of those API groups are used for: pipelines and builders have their own.
+pub(crate) fn role(groups: &[&str]) -> Role {
+    let role = |group: &&str| match *group {
+        "tekton.dev" => Role::Ci,
+        "kpack.io" | "shipwright.io" => Role::Build,
+        _ => Role::Run,
+    };
+    // of an object that claims several groups a cluster takes one: only what they agree on counts
+    let first = groups.first().map_or(Role::Run, role);
+    if groups.iter().all(|group| role(group) == first) { first } else { Role::Run }
+}
+
 /// The last keys of all listed places that do not hold `image`; a document with none of them has none of these places.
 /// Where the last key is a common word, the rarer one above it, or the group, stands for it.
 pub(crate) fn last_keys() -> impl Iterator<Item = &'static str> {
     let places = TABLE.iter().flat_map(|(group, _, places)| places.iter().map(move |place| (*group, *place)));
     let keys = places.map(|(group, place)| match place.rsplit('.').next().unwrap_or(place) {
         "url" => "registry",
-        "package" => group,
+        "package" | "bundle" => group,
         key => key,
     });
     let keys: std::collections::BTreeSet<&str> = keys.filter(|key| !key.contains("image")).collect();
@@ -128,7 +142,13 @@ fn json_path(path: &str) -> Result<Vec<String>, String> {
 type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const SPEC_IMAGE: &[&str] = &["spec.image"];
-const TEKTON: &[&str] = &["spec.**.steps[].image", "spec.**.sidecars[].image", "spec.**.stepTemplate.image"];
+const TEKTON: &[&str] = &[
+    "spec.**.steps[].image",
+    "spec.**.sidecars[].image",
+    "spec.**.stepTemplate.image",
+    "spec.**.taskRef.bundle",
+    "spec.**.pipelineRef.bundle",
+];
 const ARGO: &[&str] = &["spec.**.container.image", "spec.**.script.image", "spec.**.sidecars[].image"];
 const VIRTUAL_MACHINE: &[&str] =
     &["spec.**.containerDisk.image", "spec.**.kernelBoot.container.image", "spec.**.source.registry.url"];
@@ -160,6 +180,7 @@ const TABLE: &[Row] = &[
         &["Jaeger"],
         &["spec.allInOne.image", "spec.agent.image", "spec.collector.image", "spec.ingester.image", "spec.query.image"],
     ),
+    ("k3d.io", &["Simple"], &["image", "registries.create.image"]),
     ("k8s.keycloak.org", &["Keycloak"], SPEC_IMAGE),
     (
         "kafka.strimzi.io",
@@ -182,6 +203,7 @@ const TABLE: &[Row] = &[
         &["spec.image", "spec.clientRackInitImage"],
     ),
     ("kibana.k8s.elastic.co", &["Kibana"], SPEC_IMAGE),
+    ("kind.x-k8s.io", &["Cluster"], &["nodes[].image"]),
     ("kpack.io", &["ClusterStack"], &["spec.buildImage.image", "spec.runImage.image"]),
     ("kpack.io", &["ClusterStore"], &["spec.sources[].image"]),
     ("kpack.io", &["Buildpack", "ClusterBuildpack"], SPEC_IMAGE),
@@ -287,10 +309,15 @@ mod tests {
         for (group, kinds, places) in TABLE {
             assert!(kinds.iter().all(|kind| seen.insert((group, kind))), "{group} twice");
             assert!(!places.is_empty());
+            // the configuration of a local cluster is no object of one
+            let spec = if ["k3d.io", "kind.x-k8s.io"].contains(group) { "" } else { "spec." };
             for place in *places {
-                assert!(place.starts_with("spec.") && place.matches("**").count() <= 1, "{place}");
+                assert!(place.starts_with(spec) && place.matches("**").count() <= 1, "{place}");
                 let last = place.rsplit('.').next().expect("a key");
-                assert!(last == "url" || last == "package" || last.to_ascii_lowercase().contains("image"), "{place}");
+                assert!(
+                    ["url", "package", "bundle"].contains(&last) || last.to_ascii_lowercase().contains("image"),
+                    "{place}"
+                );
             }
         }
     }

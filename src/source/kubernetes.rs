@@ -12,7 +12,7 @@ use crate::source::page::Page;
 use crate::source::place::{self, Hit, Shape};
 use crate::source::{Format, Found, Input, Kinds, Occurrence, Subject, Unread, custom_resource, pod, stream, template};
 use crate::span::{LineIndex, Span};
-use crate::yaml::{self, Broken, Document, Kind, Style, Tree};
+use crate::yaml::{self, Broken, Budget, Document, Kind, Style, Tree};
 
 /// The format.
 pub(crate) struct Kubernetes;
@@ -275,7 +275,7 @@ fn quoted(tree: &Tree<'_>) -> Vec<Span> {
 }
 
 /// Whether the bytes could hold an object of Kubernetes, which has a `kind` and an `apiVersion`, as text or hidden.
-pub(crate) fn could_hold_object(bytes: &[u8]) -> bool {
+fn could_hold_object(bytes: &[u8]) -> bool {
     let holds = |name: &str| memchr::memmem::find(bytes, name.as_bytes()).is_some();
     // an escape for a letter: `"\x6bind"`, `"\u006bind"`
     let letter = |escape: &str| {
@@ -284,6 +284,27 @@ pub(crate) fn could_hold_object(bytes: &[u8]) -> bool {
     };
     let hidden = letter("\\x") || letter("\\u00") || letter("\\U000000") || holds("!!") || holds("!<") || holds("%TAG");
     (holds("kind") && holds("apiVersion")) || hidden || str::from_utf8(bytes).is_err()
+}
+
+/// Whether a document of the file is an object of Kubernetes, as far as any reader may see one: `kind` and `apiVersion`
+/// at its top. Values of a chart hold objects deeper down, which no cluster takes for its own.
+pub(crate) fn holds_object(bytes: &[u8]) -> bool {
+    if !could_hold_object(bytes) {
+        return false;
+    }
+    // what YAML takes for one document may be several to others
+    if false_marker(bytes).is_some() || stream::other_line_end(bytes).is_some() {
+        return true;
+    }
+    let is_object = |document: Document<'_>| {
+        let Ok(tree) = document.tree else { return true };
+        let Some(root) = tree.root() else { return false };
+        let Ok(entries) = tree.entries(root, &mut Budget::new()) else { return true };
+        let has = |name: &str| entries.iter().any(|entry| entry.key == name);
+        let tagged = entries.iter().any(|entry| tree.node(tree.resolve(entry.key_node)).tag.is_some());
+        tagged || has("kind") && has("apiVersion")
+    };
+    yaml::documents(bytes).map_or(true, |mut documents| documents.any(is_object))
 }
 
 /// Whether a document with these bytes could name an image: it holds a key of a place, or what could hide one. What can
@@ -414,6 +435,24 @@ mod tests {
             .map(|occurrence| occurrence.ignores.iter().map(|ignore| ignore.rule.clone()).collect())
             .collect();
         assert_eq!(ignores, [vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()], vec![]]);
+    }
+
+    #[test]
+    fn objects_stand_at_the_top_of_a_document() {
+        for (text, holds) in [
+            ("kind: Pod\napiVersion: v1\n", true),
+            ("a: 1\n---\n{kind: Pod, apiVersion: v1}\n", true),
+            ("x: &x {kind: Pod}\n<<: *x\napiVersion: v1\n", true),
+            ("\"\\x6bind\": Pod\napiVersion: v1\n", true),
+            ("!!binary a2luZA==: Pod\napiVersion: v1\n", true),
+            ("extra: [{kind: Pod, apiVersion: v1}]\n# {{ x }}\n", false),
+            ("kind: a\nb: {apiVersion: v1}\n", false),
+            ("a: |\n  x\n---#\nkind: Pod\napiVersion: v1\n", true),
+            ("kind: [\napiVersion: v1\n", true),
+            ("a: 1\n", false),
+        ] {
+            assert_eq!(holds_object(text.as_bytes()), holds, "{text}");
+        }
     }
 
     #[test]

@@ -1,11 +1,23 @@
 //! What a format finds in a file: occurrences of image references, documents it could not read, and other files that it
 //! names. A format sees the file and what lies beside it; it never asks a registry, a clock or the environment.
 
+mod azure_pipelines;
 pub mod beside;
+mod compose;
+mod composed;
 mod custom_resource;
+mod devcontainer;
+mod dockerfile;
+mod embedded;
 mod filter;
 pub mod git;
+mod github;
+mod gitlab;
+mod helm;
 mod kubernetes;
+mod kustomize;
+mod listed;
+mod names;
 mod page;
 mod place;
 mod pod;
@@ -14,7 +26,9 @@ mod stream;
 mod subject;
 pub mod table;
 mod template;
+mod values;
 pub mod walk;
+pub mod wildcard;
 
 use std::borrow::Cow;
 
@@ -209,7 +223,7 @@ pub struct Unread {
 }
 
 /// Another file that a file hands over to a format: a Dockerfile that compose builds, a file that a pipeline includes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pointer {
     /// Relative to the folder of the file that names it, or to the root of the repository where it begins with `/`;
     /// `/` between components, `*` and `**` only where `glob` says so.

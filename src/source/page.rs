@@ -44,6 +44,21 @@ impl<'p, 'a> Page<'p, 'a> {
         Self { template: Some((masked, base)), fixed, ..self }
     }
 
+    /// The page of a text inside this one: other bytes, lines and nodes, the same document of the same format.
+    pub(crate) fn within<'q, 'b>(&self, bytes: &'q [u8], lines: &'q LineIndex<'q>, tree: &'q Tree<'b>) -> Page<'q, 'b> {
+        Page::new(self.format, self.document, bytes, lines, tree)
+    }
+
+    /// The bytes that the nodes' spans are of.
+    pub(crate) fn bytes(&self) -> &'p [u8] {
+        self.bytes
+    }
+
+    /// The lines of these bytes.
+    pub(crate) fn lines(&self) -> &'p LineIndex<'p> {
+        self.lines
+    }
+
     /// Whether an action of the template stands in a node.
     pub(crate) fn is_masked(&self, node: NodeId) -> bool {
         let span = self.tree.node(node).span;
@@ -139,6 +154,11 @@ impl<'p, 'a> Page<'p, 'a> {
             uneditable: None,
             ignores: self.ignores_at(place.line),
         }
+    }
+
+    /// The bytes under a span, as they stand in the file.
+    pub(crate) fn bytes_of(&self, span: Span) -> Option<&'p [u8]> {
+        span.of(self.bytes)
     }
 
     /// The ignores that speak of a line.

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::source::Role;
+use crate::span::Span;
 use crate::yaml::{Exhausted, Kind, NodeId, Tree};
 
 /// A node in an image's place.
@@ -60,8 +61,40 @@ pub(crate) fn shared(tree: &Tree<'_>, hits: &[(NodeId, NodeId)]) -> HashSet<Node
             |key: NodeId| tree.scalar(key).is_none_or(|key| ["kind", "apiVersion"].contains(&key.value.as_ref()));
         images.extend(pairs.iter().filter(|(key, _)| !known(*key)).map(|(_, value)| *value));
     }
+    images.extend(unused(tree));
     let uses = tree.ids().filter(|id| !images.contains(id));
     uses.map(|id| tree.resolve(id)).filter(|node| many.contains(node)).collect()
+}
+
+/// The nodes below the top-level keys `x-…` that nobody reads: those that stand in no anchored map or list, which could be
+/// merged into something.
+fn unused(tree: &Tree<'_>) -> Vec<NodeId> {
+    let Some(Kind::Mapping(pairs)) = tree.root().map(|root| &tree.node(root).kind) else { return Vec::new() };
+    let is_extension = |key: NodeId| tree.scalar(key).is_some_and(|key| key.value.starts_with("x-"));
+    let inside = |spans: &[Span], span: Span| {
+        let at = spans.partition_point(|outer| outer.end < span.end);
+        spans.get(at).is_some_and(|outer| outer.start <= span.start)
+    };
+    let extensions: Vec<Span> =
+        pairs.iter().filter(|(key, _)| is_extension(*key)).map(|(_, value)| tree.node(*value).span).collect();
+    if extensions.is_empty() {
+        return Vec::new();
+    }
+    let is_collection = |id: &NodeId| tree.scalar(*id).is_none();
+    let aliases = tree.ids().filter(|id| tree.is_alias(*id)).map(|id| tree.resolve(id)).filter(is_collection);
+    let mut anchored: Vec<Span> = aliases.map(|id| tree.node(id).span).collect();
+    anchored.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let mut end = 0;
+    anchored.retain(|span| {
+        let is_outermost = span.end > end;
+        end = end.max(span.end);
+        is_outermost
+    });
+    let is_unused = |id: &NodeId| {
+        let span = tree.node(*id).span;
+        !tree.is_alias(*id) && inside(&extensions, span) && !inside(&anchored, span)
+    };
+    tree.ids().filter(is_unused).collect()
 }
 
 /// Where the walk stands.
@@ -95,6 +128,13 @@ impl<'t> Path<'t> {
             Step::Index(_) => true,
         })
     }
+}
+
+/// The path of the value under `key`, from the written path of its map.
+pub(crate) fn under(path: &str, key: &str) -> String {
+    let step = Path(vec![Step::Key(Cow::Borrowed(key))]).to_string();
+    let dot = if path.is_empty() || step.starts_with('[') { "" } else { "." };
+    format!("{path}{dot}{step}")
 }
 
 /// `spec.containers[0].image`; a key of other than letters, digits, `_` and `-` as `["a.b/c"]`.

@@ -16,7 +16,8 @@ pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephem
 /// Finds every pod-shaped place below the root.
 /// `kinds` are places of custom resources beside the known ones.
 pub(crate) fn find(tree: &Tree<'_>, kinds: &Kinds) -> Places {
-    let mut walk = Walk { tree, kinds, budget: Budget::new(), path: Path::default(), found: Places::default() };
+    let mut walk =
+        Walk { tree, kinds, budget: Budget::new(), path: Path::default(), role: Role::Run, found: Places::default() };
     if let Some(root) = tree.root()
         && let Err((node, exhausted)) = walk.node(root, 0, false)
     {
@@ -32,6 +33,8 @@ struct Walk<'t, 'a> {
     kinds: &'t Kinds,
     budget: Budget,
     path: Path<'t>,
+    /// What the images of the custom resource that is walked are used for.
+    role: Role,
     found: Places,
 }
 
@@ -50,8 +53,10 @@ impl<'t> Walk<'t, '_> {
         }
         let entries = self.entries(id)?;
         let definition = self.path.is_object() && is_definition(self.tree, &entries);
-        for steps in custom_places(self.tree, &entries, self.kinds) {
+        for (steps, role) in custom_places(self.tree, &entries, self.kinds) {
+            self.role = role;
             self.select(id, &steps, depth, followed)?;
+            self.role = Role::Run;
         }
         for entry in &entries {
             self.note_tag(entry);
@@ -98,7 +103,7 @@ impl<'t> Walk<'t, '_> {
             node: self.tree.resolve(node),
             at: node,
             shape,
-            role: Role::Run,
+            role: self.role,
         });
     }
 
@@ -255,13 +260,14 @@ impl<'t> Walk<'t, '_> {
 }
 
 /// The places of the kinds that a mapping says it is; duplicates of `kind` and `apiVersion` all count.
-fn custom_places<'k>(tree: &Tree<'_>, entries: &[Entry<'_>], kinds: &'k Kinds) -> Vec<Vec<&'k str>> {
+fn custom_places<'k>(tree: &Tree<'_>, entries: &[Entry<'_>], kinds: &'k Kinds) -> Vec<(Vec<&'k str>, Role)> {
     let versions = texts(tree, entries, "apiVersion");
     let groups: Vec<&str> =
         versions.iter().filter_map(|version| version.split_once('/')).map(|(group, _)| group).collect();
     let names = texts(tree, entries, "kind");
-    let known = custom_resource::places(&groups, &names).into_iter().map(|place| place.split('.').collect());
-    known.chain(kinds.places(&versions, &names)).collect()
+    let role = custom_resource::role(&groups);
+    let known = custom_resource::places(&groups, &names).into_iter().map(|place| (place.split('.').collect(), role));
+    known.chain(kinds.places(&versions, &names).into_iter().map(|place| (place, Role::Run))).collect()
 }
 
 /// A `CustomResourceDefinition` describes fields in its `spec` and runs nothing; one with a second kind beside it is not

@@ -21,8 +21,6 @@ pub(crate) struct Selector {
 /// What counts as an image in a selected place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
-    /// Whatever stands there; a map or a list is no image, and said to be none.
-    Image,
     /// A scalar; maps and lists have places of their own.
     Text,
     /// A scalar that begins with `docker://`; another names something else.
@@ -37,7 +35,7 @@ pub(crate) fn select(tree: &Tree<'_>, selectors: &[Selector], places: &mut Place
         let visited = visit(tree, root, selector.path, &mut budget, &mut |path, at| {
             let text = tree.scalar(at).map(|scalar| scalar.value.as_ref());
             let shape = match (selector.takes, text) {
-                (Takes::Image, _) | (Takes::Text, Some(_)) => Shape::Right,
+                (Takes::Text, Some(_)) => Shape::Right,
                 (Takes::Docker, Some(text)) if text.starts_with("docker://") => Shape::Url,
                 _ => return,
             };
@@ -137,9 +135,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        let rows: [(&str, &'static str, Takes, &[&str]); 8] = [
+        let rows: [(&str, &'static str, Takes, &[&str]); 7] = [
             ("s: {a: {image: x}, b: {image: {}}}", "s.*.image", Takes::Text, &["s.a.image"]),
-            ("s: {a: {image: x}, b: {image: {}}}", "s.*.image", Takes::Image, &["s.a.image", "s.b.image"]),
             ("j: [{u: docker://x}, {u: y}]", "j[].u", Takes::Docker, &["j[0].u"]),
             ("- a: x\n- a: y", "[].a", Takes::Text, &["[0].a", "[1].a"]),
             ("p: {q: [{s: {i: x}}], s: {i: y}}", "p.**.s.i", Takes::Text, &["p.q[0].s.i", "p.s.i"]),

@@ -191,10 +191,10 @@ pub(crate) fn spans(occurrence: &Occurrence) -> impl Iterator<Item = Span> {
     occurrence.span.into_iter().chain(parts)
 }
 
-/// In the order of the file, the same place under the same path once.
+/// In the order of the file, the same place under the same path once; a variable may write several texts there.
 pub(crate) fn sort(occurrences: &mut Vec<Occurrence>) {
-    occurrences.sort_by(|a, b| (a.place, a.span, &a.path).cmp(&(b.place, b.span, &b.path)));
-    occurrences.dedup_by(|a, b| (a.place, a.span, &a.path) == (b.place, b.span, &b.path));
+    occurrences.sort_by(|a, b| (a.place, a.span, &a.path, &a.text).cmp(&(b.place, b.span, &b.path, &b.text)));
+    occurrences.dedup_by(|a, b| (a.place, a.span, &a.path, &a.text) == (b.place, b.span, &b.path, &b.text));
 }
 
 /// The line ends of YAML 1.1 that are none in 1.2.

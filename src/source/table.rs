@@ -1,9 +1,42 @@
 //! The formats there are, and which one a file is.
 
+use crate::source::azure_pipelines::AzurePipelines;
+use crate::source::compose::Compose;
+use crate::source::devcontainer::Devcontainer;
+use crate::source::dockerfile::Dockerfile;
+use crate::source::github::Github;
+use crate::source::gitlab::Gitlab;
+use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
-use crate::source::{Format, Found, Input, stream};
+use crate::source::kustomize::Kustomize;
+use crate::source::{Format, Found, Input, listed, stream};
 
-const FORMATS: &[&dyn Format] = &[&Kubernetes];
+const FORMATS: &[&dyn Format] = &[
+    &Dockerfile,
+    &Compose,
+    &Devcontainer,
+    &Github,
+    &Gitlab,
+    &Kustomize,
+    &Helm,
+    &AzurePipelines,
+    &listed::CIRCLECI,
+    &listed::BITBUCKET,
+    &listed::DRONE,
+    &listed::WOODPECKER,
+    &listed::BUILDKITE,
+    &listed::SKAFFOLD,
+    &listed::CLOUDBUILD,
+    &listed::CIRRUS,
+    &listed::SEMAPHORE,
+    &listed::VELA,
+    &listed::CODEFRESH,
+    &listed::ECS,
+    &listed::CLOUDFORMATION,
+    &listed::DEVFILE,
+    &listed::GITPOD,
+    &Kubernetes,
+];
 
 /// Every format, in the order in which they are asked whether they claim a file.
 pub fn formats() -> &'static [&'static dyn Format] {
@@ -20,6 +53,11 @@ pub fn claiming(path: &str) -> Vec<&'static dyn Format> {
     FORMATS.iter().copied().filter(|format| format.claims(path)).collect()
 }
 
+/// Whether any format claims a path (with `/` between components).
+pub fn claims(path: &str) -> bool {
+    FORMATS.iter().any(|format| format.claims(path))
+}
+
 /// Reads a file by every format that it has, each place once.
 ///
 /// A file that another format claims is read as Kubernetes too where it could hold an object: a cluster asks nobody for a
@@ -33,7 +71,7 @@ pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
     for format in others {
         merge(&mut found, format.find(input));
     }
-    if Kubernetes.claims(input.path) && kubernetes::could_hold_object(input.bytes) {
+    if Kubernetes.claims(input.path) && kubernetes::holds_object(input.bytes) {
         merge(&mut found, Kubernetes.find(input));
     }
     found

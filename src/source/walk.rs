@@ -1,12 +1,16 @@
 //! The files of a run: what git tracks or would track, else every file of a folder.
 //! It reads no policy and no content; a file that can't be read is an error of that file, never one file fewer.
+//! Names are looked at as they are listed, and only those that a format claims are kept.
 //!
 //! Longer than most files: a third of it is tests against real git work trees.
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -26,15 +30,26 @@ pub struct Request<'a> {
     pub ignore: &'a [Ignored],
 }
 
-/// One file of a run.
+/// A folder that files are named from.
+#[derive(Debug)]
+struct Base {
+    /// Where it is; links resolved, but for the current folder.
+    path: PathBuf,
+    /// In front of what is shown of its files; empty for the current folder.
+    shown: String,
+    /// What its files must not lead out of, links resolved.
+    root: PathBuf,
+}
+
+/// One file of a run, in few bytes: there may be as many as the tree has files.
 #[derive(Clone)]
 pub struct File {
-    /// As it is shown: relative to the current folder or as its folder was named, with `/`.
-    pub shown: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it is read as; never empty.
-    pub formats: Vec<&'static dyn Format>,
+    base: Arc<Base>,
+    relative: Box<Path>,
+    /// The file itself, where a link or a folder that is one leads elsewhere.
+    real: Option<Box<Path>>,
+    /// The one format that it is told to have.
+    format: Option<&'static dyn Format>,
     /// Whether the user named this very file.
     pub named: bool,
     /// Whether it is a symbolic link.
@@ -70,6 +85,8 @@ pub struct Discovered {
     pub unseen: Vec<Unseen>,
     /// How many files that a format claims the config left out.
     pub ignored: usize,
+    /// The folders that were looked through.
+    bases: Vec<Arc<Base>>,
 }
 
 /// Why no list of files could be made.
@@ -129,22 +146,109 @@ pub enum ReadError {
 }
 
 impl File {
+    /// As it is shown: relative to the current folder or as its folder was named, with `/`.
+    pub fn shown(&self) -> String {
+        self.base.show(&self.relative)
+    }
+
+    /// Where it is, as it was found.
+    pub fn path(&self) -> PathBuf {
+        self.base.path.join(&self.relative)
+    }
+
+    /// The file itself, links resolved.
+    pub fn real(&self) -> PathBuf {
+        self.real.as_ref().map_or_else(|| self.path(), |real| real.to_path_buf())
+    }
+
+    /// Where it stands, links of its folder resolved but not its own: where the repository names it.
+    pub fn place(&self) -> PathBuf {
+        let path = self.path();
+        match (&self.real, path.parent().map(fs::canonicalize), path.file_name()) {
+            (Some(_), Some(Ok(parent)), Some(name)) => parent.join(name),
+            _ => self.real(),
+        }
+    }
+
+    /// What its files must not lead out of: the work tree, else the folder that was named.
+    pub fn root(&self) -> &Path {
+        &self.base.root
+    }
+
+    /// What it is read as, by its name or because it was told; empty only for a file that another one names.
+    pub fn formats(&self) -> Vec<&'static dyn Format> {
+        self.format.map_or_else(|| table::claiming(&self.shown()), |format| vec![format])
+    }
+
     /// Reads the whole file, up to [`limits::SOURCE_BYTES`]; a pipe is refused before it could block.
     pub fn read(&self) -> Result<SourceFile, ReadError> {
-        let kind = fs::metadata(&self.path)?;
+        let path = self.path();
+        let kind = fs::metadata(&path)?;
         if !kind.is_file() {
             return Err(ReadError::NotRegular);
         }
         if kind.len() > limits::SOURCE_BYTES {
             return Err(ReadError::TooLarge);
         }
-        let mut bytes = Vec::new();
-        fs::File::open(&self.path)?.take(limits::SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or_default() + 1);
+        fs::File::open(&path)?.take(limits::SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limits::SOURCE_BYTES {
             return Err(ReadError::TooLarge);
         }
-        Ok(SourceFile { path: self.shown.clone(), bytes })
+        Ok(SourceFile { path: self.shown(), bytes })
     }
+
+    /// What files are ordered by: the bytes of what is shown, before those that are no text are replaced.
+    fn order(&self) -> impl Iterator<Item = &u8> {
+        let shown = self.base.shown.as_bytes();
+        let slash: &[u8] = if shown.is_empty() { b"" } else { b"/" };
+        shown.iter().chain(slash).chain(self.relative.as_os_str().as_encoded_bytes())
+    }
+}
+
+impl Base {
+    fn show(&self, relative: &Path) -> String {
+        if self.shown.is_empty() {
+            return show(relative);
+        }
+        format!("{}/{}", self.shown.trim_end_matches('/'), show(relative))
+    }
+}
+
+impl Discovered {
+    /// Whether a file (links resolved) lies in a folder that was looked through.
+    pub fn covers(&self, real: &Path) -> bool {
+        self.bases.iter().any(|base| real.starts_with(&base.path))
+    }
+
+    /// A file that another one names: `place` is where it stands, `real` the file itself, `root` what it may not lead
+    /// out of. It is shown like its neighbours in a folder that was looked through, else from the current folder.
+    pub fn pointed(&self, place: &Path, real: &Path, root: &Path, current: &Path) -> File {
+        let around = self.bases.iter().find(|base| place.starts_with(&base.path));
+        let (base, relative) = match around {
+            Some(base) => (Arc::clone(base), place.strip_prefix(&base.path).unwrap_or(place).to_owned()),
+            None => {
+                let base = Base { path: current.to_owned(), shown: String::new(), root: root.to_owned() };
+                (Arc::new(base), from(current, place, root))
+            }
+        };
+        let real = (real != place).then(|| real.into());
+        let link = if real.is_some() { Link::Inside } else { Link::No };
+        File { base, relative: relative.into(), real, format: None, named: false, link }
+    }
+}
+
+/// A path from one folder to a file; absolute where they do not share the repository.
+fn from(current: &Path, to: &Path, root: &Path) -> PathBuf {
+    if let Ok(below) = to.strip_prefix(current) {
+        return below.to_owned();
+    }
+    if !current.starts_with(root) {
+        return to.to_owned();
+    }
+    let shared = current.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = current.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(shared)).collect()
 }
 
 /// The globs of `ignore:`, relative to the folder of the config that holds them.
@@ -169,7 +273,8 @@ impl Ignored {
         Ok(Self { root: fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()), globs })
     }
 
-    fn holds(&self, path: &Path) -> bool {
+    /// Whether it leaves out a path whose folder has its links resolved.
+    pub fn holds(&self, path: &Path) -> bool {
         path.strip_prefix(&self.root).is_ok_and(|path| self.globs.is_match(path))
     }
 }
@@ -190,18 +295,38 @@ pub fn discover(request: &Request<'_>) -> Result<Discovered, WalkError> {
         let shown = show(named);
         let kind = fs::metadata(&path).map_err(|source| WalkError::Path { shown: shown.clone(), source })?;
         if kind.is_dir() {
-            folder(request, &path, &shown, &mut found)?;
+            folder(request, &path, shown, &mut found)?;
             continue;
         }
-        let formats = request.format.map_or_else(|| table::claiming(&shown), |format| vec![format]);
-        if formats.is_empty() {
+        if request.format.is_none() && !table::claims(&shown) {
             return Err(WalkError::NoFormat(shown));
         }
         let link = link(&path, &root_of(&path, request.current));
-        found.files.push(File { shown, path, formats, named: true, link });
+        let root = surrounding(&path, request.current);
+        let base = Arc::new(Base { path: request.current.to_owned(), shown: String::new(), root });
+        let relative: PathBuf = named.components().filter(|part| *part != Component::CurDir).collect();
+        let real = fs::canonicalize(&path).ok().map(PathBuf::into_boxed_path);
+        found.files.push(File { base, relative: relative.into(), real, format: request.format, named: true, link });
     }
-    once(&mut found.files);
+    once(&mut found.files, paths.len() > 1);
     Ok(found)
+}
+
+/// Every file of the tree at `root` whatever it is called: as git lists them, or all of a folder that is no work tree.
+pub fn every(root: &Path, each: &mut dyn FnMut(&Path)) -> Result<Vec<Unseen>, WalkError> {
+    let mut unseen = Vec::new();
+    let mut take = |seen: Seen<'_>| match seen {
+        Seen::File(path) => each(path),
+        Seen::Failed(path, reason) => {
+            unseen.push(Unseen { shown: show(path.strip_prefix(root).unwrap_or(path)), reason });
+        }
+    };
+    if root.join(".git").symlink_metadata().is_ok() {
+        tracked(root, root, &mut take)?;
+    } else {
+        walked(root, &mut take);
+    }
+    Ok(unseen)
 }
 
 /// A named path as it is shown: `/` between components, no `./` in front and no `/` behind.
@@ -211,40 +336,78 @@ pub fn show(path: &Path) -> String {
     if std::path::MAIN_SEPARATOR == '/' { shown } else { shown.replace(std::path::MAIN_SEPARATOR, "/") }
 }
 
-fn folder(request: &Request<'_>, path: &Path, shown: &str, found: &mut Discovered) -> Result<(), WalkError> {
-    let real = fs::canonicalize(path).map_err(|source| WalkError::Path { shown: shown.to_owned(), source })?;
-    let root = work_tree(&real);
-    let files = match &root {
-        Some(root) => tracked(root, &real, shown, &mut found.unseen)?,
-        None => walked(&real, shown, &mut found.unseen),
+/// What a listing comes upon.
+enum Seen<'a> {
+    File(&'a Path),
+    /// A folder, or the listing as a whole, and why it can't be looked at.
+    Failed(&'a Path, String),
+}
+
+fn folder(request: &Request<'_>, path: &Path, shown: String, found: &mut Discovered) -> Result<(), WalkError> {
+    let path = fs::canonicalize(path).map_err(|source| WalkError::Path { shown: shown.clone(), source })?;
+    let tree = work_tree(&path);
+    let root = tree.clone().unwrap_or_else(|| path.clone());
+    let base = Arc::new(Base { path, shown, root });
+    found.bases.push(Arc::clone(&base));
+    let mut sieve = Sieve { request, base: Arc::clone(&base), found, folder: (PathBuf::new(), false) };
+    let mut take = |seen: Seen<'_>| match seen {
+        Seen::File(path) => sieve.file(path),
+        Seen::Failed(path, reason) => sieve.failed(path, reason),
     };
-    let root = root.as_deref().unwrap_or(&real);
-    for path in files {
-        let Ok(relative) = path.strip_prefix(&real) else { continue };
-        let shown = if shown.is_empty() {
-            show(relative)
-        } else {
-            format!("{}/{}", shown.trim_end_matches('/'), show(relative))
-        };
-        let formats = table::claiming(&shown);
-        if formats.is_empty() {
-            continue;
-        }
-        // gone since git listed it, or a folder now (a link to one is not followed)
-        let gone = path
-            .symlink_metadata()
-            .is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory));
-        if gone || fs::metadata(&path).is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        if request.ignore.iter().any(|ignored| ignored.holds(&path)) {
-            found.ignored += 1;
-            continue;
-        }
-        let link = link(&path, root);
-        found.files.push(File { shown, path, formats, named: false, link });
+    match tree {
+        Some(tree) => tracked(&tree, &base.path, &mut take)?,
+        None => walked(&base.path, &mut take),
     }
     Ok(())
+}
+
+/// Keeps the listed files of one folder that a format claims.
+struct Sieve<'a> {
+    request: &'a Request<'a>,
+    base: Arc<Base>,
+    found: &'a mut Discovered,
+    /// The folder of the last file, and whether no link is on the way to it.
+    folder: (PathBuf, bool),
+}
+
+impl Sieve<'_> {
+    fn file(&mut self, path: &Path) {
+        let Ok(relative) = path.strip_prefix(&self.base.path) else { return };
+        if !table::claims(&self.base.show(relative)) {
+            return;
+        }
+        let kind = path.symlink_metadata();
+        // gone since git listed it, or a folder now (a link to one is not followed)
+        let gone = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        if kind.as_ref().is_err_and(gone) || fs::metadata(path).is_ok_and(|kind| kind.is_dir()) {
+            return;
+        }
+        if self.request.ignore.iter().any(|ignored| ignored.holds(path)) {
+            self.found.ignored += 1;
+            return;
+        }
+        let is_plain = kind.is_ok_and(|kind| !kind.is_symlink()) && self.is_straight(path);
+        let link = if is_plain { Link::No } else { link(path, &self.base.root) };
+        let real = if is_plain { None } else { fs::canonicalize(path).ok().filter(|real| real != path) };
+        let (base, relative, real) = (Arc::clone(&self.base), relative.into(), real.map(PathBuf::into_boxed_path));
+        self.found.files.push(File { base, relative, real, format: None, named: false, link });
+    }
+
+    /// Whether the folder of a file is where its path says; asked once for files that follow each other.
+    fn is_straight(&mut self, path: &Path) -> bool {
+        let folder = path.parent().unwrap_or(path);
+        if self.folder.0 != folder {
+            self.folder = (folder.to_owned(), fs::canonicalize(folder).is_ok_and(|real| real == folder));
+        }
+        self.folder.1
+    }
+
+    fn failed(&mut self, path: &Path, reason: String) {
+        let relative = path.strip_prefix(&self.base.path).unwrap_or(Path::new(""));
+        let shown = if relative.as_os_str().is_empty() { self.base.shown.clone() } else { self.base.show(relative) };
+        let shown = if shown.is_empty() { ".".to_owned() } else { shown };
+        self.found.unseen.push(Unseen { shown, reason });
+    }
 }
 
 /// Whether a file, or a folder on the way to it, is a link, and where to.
@@ -267,78 +430,144 @@ fn root_of(path: &Path, current: &Path) -> PathBuf {
     own.or_else(|| work_tree(folder)).unwrap_or_else(|| folder.to_owned())
 }
 
+/// What the files that a named file names must not lead out of: the work tree that it is in, else the current folder,
+/// else its own.
+fn surrounding(path: &Path, current: &Path) -> PathBuf {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = real.parent().unwrap_or(&real);
+    work_tree(folder)
+        .or_else(|| fs::canonicalize(current).ok().filter(|current| folder.starts_with(current)))
+        .unwrap_or_else(|| folder.to_owned())
+}
+
 /// By shown path, each real file once: a named one before a walked one, a file before a link to it.
-fn once(files: &mut Vec<File>) {
-    files.sort_by(|a, b| (!a.named, a.link != Link::No, &a.shown).cmp(&(!b.named, b.link != Link::No, &b.shown)));
-    let mut seen = HashSet::new();
-    files.retain(|file| {
-        let real = fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-        seen.insert(real)
-    });
-    files.sort_by(|a, b| a.shown.cmp(&b.shown));
+fn once(files: &mut Vec<File>, several: bool) {
+    let rank = |file: &File| (!file.named, file.link != Link::No);
+    files.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.order().cmp(b.order())));
+    files.dedup_by(|a, b| Arc::ptr_eq(&a.base, &b.base) && a.relative == b.relative);
+    // within one folder only what links lead to can be there twice
+    let contested: HashSet<PathBuf> =
+        files.iter().filter(|file| several || file.real.is_some()).map(File::real).collect();
+    if !contested.is_empty() {
+        let mut seen = HashSet::new();
+        files.retain(|file| {
+            let real = file.real();
+            !contested.contains(&real) || seen.insert(real)
+        });
+    }
+    files.sort_by(|a, b| a.order().cmp(b.order()));
+    files.shrink_to_fit();
 }
 
 /// Every file below a folder; `.git` folders are not entered, links to folders not followed.
-fn walked(folder: &Path, shown: &str, unseen: &mut Vec<Unseen>) -> Vec<PathBuf> {
+fn walked(folder: &Path, take: &mut dyn FnMut(Seen<'_>)) {
     let entries = walkdir::WalkDir::new(folder).follow_links(false).into_iter();
-    let mut files = Vec::new();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git") {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) => files.push(entry.into_path()),
+            Ok(entry) => take(Seen::File(entry.path())),
             Err(error) => {
-                let place = error.path().and_then(|path| path.strip_prefix(folder).ok()).map(show).unwrap_or_default();
                 let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                unseen.push(Unseen { shown: [shown, &place].join("/").trim_matches('/').to_owned(), reason });
+                take(Seen::Failed(error.path().unwrap_or(folder), reason));
             }
         }
     }
-    files
 }
 
 /// The files that git tracks, and the untracked ones that no `.gitignore` of the tree excludes; submodules not.
-fn tracked(root: &Path, folder: &Path, shown: &str, unseen: &mut Vec<Unseen>) -> Result<Vec<PathBuf>, WalkError> {
+fn tracked(root: &Path, folder: &Path, take: &mut dyn FnMut(Seen<'_>)) -> Result<(), WalkError> {
     const SUBMODULE: &[u8] = b"160000 ";
-    let mut files = Vec::new();
-    let (listed, _) = git(root, &["--cached", "--stage"])?;
-    for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty() && !line.starts_with(SUBMODULE)) {
+    // side by side: one reads the index while the other looks through the folders
+    let tracked = Listing::start(root, &["--cached", "--stage"])?;
+    let others = Listing::start(root, &["--others", "--exclude-per-directory=.gitignore"])?;
+    let mut last = Vec::new();
+    tracked.each(&mut |line| {
         let Some(at) = line.iter().position(|byte| *byte == b'\t') else {
             let message = "a line of its index has no path".to_owned();
             return Err(WalkError::Git { root: root.to_owned(), message });
         };
-        files.push(root.join(os_path(&line[at + 1..])));
-    }
-    let (listed, warnings) = git(root, &["--others", "--exclude-per-directory=.gitignore"])?;
-    for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        let path = &line[at + 1..];
+        // an unmerged file is listed once for each side
+        if !line.starts_with(SUBMODULE) && path != last {
+            last.clear();
+            last.extend_from_slice(path);
+            let path = root.join(os_path(path));
+            if path.starts_with(folder) {
+                take(Seen::File(&path));
+            }
+        }
+        Ok(())
+    })?;
+    let warnings = others.each(&mut |line| {
         let path = root.join(os_path(line));
         if line.ends_with(b"/") {
             // a repository inside this one that is no submodule: git does not look into it, we do
-            files.extend(walked(&path, shown, unseen));
-        } else {
-            files.push(path);
+            walked(&path, &mut |seen| match seen {
+                Seen::File(path) | Seen::Failed(path, _) if !path.starts_with(folder) => {}
+                seen => take(seen),
+            });
+        } else if path.starts_with(folder) {
+            take(Seen::File(&path));
         }
-    }
+        Ok(())
+    })?;
     if !warnings.is_empty() {
-        unseen.push(Unseen { shown: if shown.is_empty() { "." } else { shown }.to_owned(), reason: warnings });
+        take(Seen::Failed(folder, warnings));
     }
-    files.retain(|path| path.starts_with(folder));
-    files.sort();
-    files.dedup();
-    Ok(files)
+    Ok(())
 }
 
-/// Runs `git ls-files`; what it prints, and what it warns of.
-fn git(root: &Path, arguments: &[&str]) -> Result<(Vec<u8>, String), WalkError> {
-    let missing = |source| WalkError::GitMissing { root: root.to_owned(), source };
-    let mut command = git::command(root).map_err(missing)?;
-    command.args(["ls-files", "-z", "--full-name"]).args(arguments);
-    let output = command.output().map_err(missing)?;
-    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if !output.status.success() {
-        let message = if message.is_empty() { output.status.to_string() } else { message };
-        return Err(WalkError::Git { root: root.to_owned(), message });
+/// A `git ls-files` that is running; it ends with the value.
+struct Listing {
+    root: PathBuf,
+    child: Child,
+    /// What it says on standard error, read beside so that it never waits for us.
+    said: Option<JoinHandle<String>>,
+}
+
+impl Listing {
+    fn start(root: &Path, arguments: &[&str]) -> Result<Self, WalkError> {
+        let missing = |source| WalkError::GitMissing { root: root.to_owned(), source };
+        let mut command = git::command(root).map_err(missing)?;
+        command.args(["ls-files", "-z", "--full-name"]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(missing)?;
+        let said = child.stderr.take().map(|mut stream| {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let _ = stream.read_to_end(&mut bytes);
+                String::from_utf8_lossy(&bytes).trim().to_owned()
+            })
+        });
+        Ok(Self { root: root.to_owned(), child, said })
     }
-    Ok((output.stdout, message))
+
+    /// Hands over each name as it comes; what git warned of, once it is done.
+    fn each(mut self, take: &mut dyn FnMut(&[u8]) -> Result<(), WalkError>) -> Result<String, WalkError> {
+        let failed = |source| WalkError::GitMissing { root: self.root.clone(), source };
+        let mut lines = BufReader::new(self.child.stdout.take().expect("its output is piped"));
+        let mut line = Vec::new();
+        while lines.read_until(0, &mut line).map_err(failed)? > 0 {
+            // a line without its end is cut off; git's status tells
+            if line.pop() == Some(0) {
+                take(&line)?;
+            }
+            line.clear();
+        }
+        let status = self.child.wait().map_err(failed)?;
+        let message = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        if status.success() {
+            return Ok(message);
+        }
+        let message = if message.is_empty() { status.to_string() } else { message };
+        Err(WalkError::Git { root: self.root.clone(), message })
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 #[cfg(unix)]
@@ -384,8 +613,8 @@ mod tests {
             .expect("a list")
     }
 
-    fn names(found: &Discovered) -> Vec<&str> {
-        found.files.iter().map(|file| file.shown.as_str()).collect()
+    fn names(found: &Discovered) -> Vec<String> {
+        found.files.iter().map(File::shown).collect()
     }
 
     #[test]
@@ -403,7 +632,7 @@ mod tests {
         assert_eq!(found.files[3].link, Link::Outside);
         assert!(matches!(found.files[3].read(), Err(ReadError::Io(_))));
         let found = shown(root, &["./b/", "a.yaml"], &["b/**"]);
-        assert_eq!((names(&found), found.ignored), (vec!["a.yaml"], 2));
+        assert_eq!((names(&found), found.ignored), (vec!["a.yaml".to_owned()], 2));
         let found = shown(root, &["b"], &[]);
         assert_eq!(names(&found), ["b/.hidden/c.yml", "b/again.yaml"]);
         assert_eq!(found.files[1].link, Link::Outside);
@@ -470,6 +699,37 @@ mod tests {
     }
 
     #[test]
+    fn a_real_file_that_is_listed_twice_is_kept_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        write(root, "a/x.yaml", "x: 1");
+        write(root, "b/x.yaml", "x: 1");
+        run_git(root, &["init", "-q", "-b", "main"]);
+        run_git(root, &["add", "."]);
+        run_git(root, &["commit", "-qm", "x"]);
+        // a tracked folder that became a link: git still lists its files
+        fs::remove_dir_all(root.join("b")).expect("removed");
+        symlink("a", root.join("b")).expect("a link");
+        let found = shown(root, &[], &[]);
+        assert_eq!(names(&found), ["a/x.yaml"]);
+        assert_eq!(found.files[0].real(), fs::canonicalize(root).expect("real").join("a/x.yaml"));
+        let found = shown(root, &["b/x.yaml", "a", "."], &[]);
+        assert_eq!((names(&found), found.files[0].named), (vec!["b/x.yaml".to_owned()], true));
+        assert!(found.files[0].place().ends_with("a/x.yaml"), "{:?}", found.files[0].place());
+        fs::remove_file(root.join("b")).expect("removed");
+        run_git(root, &["checkout", "-q", "."]);
+        // an unmerged file is listed once for each side
+        for (branch, text) in [("one", "x: 2"), ("two", "x: 3")] {
+            run_git(root, &["checkout", "-q", "main", "-b", branch]);
+            write(root, "a/x.yaml", text);
+            run_git(root, &["commit", "-qam", "x"]);
+        }
+        let merge = Command::new("git").current_dir(root).args(["merge", "-q", "one"]).output().expect("git");
+        assert!(!merge.status.success(), "the sides do not agree");
+        assert_eq!(names(&shown(root, &[], &[])), ["a/x.yaml", "b/x.yaml"]);
+    }
+
+    #[test]
     fn a_broken_repository_is_an_error_not_an_empty_list() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), "a.yaml", "x: 1");
@@ -492,7 +752,7 @@ mod tests {
         assert!(matches!(with("none.yaml", None), Err(WalkError::Path { .. })));
         assert!(matches!(with("notes.txt", None), Err(WalkError::NoFormat(name)) if name == "notes.txt"));
         let found = with("notes.txt", table::by_id("kubernetes")).expect("a list");
-        assert_eq!((names(&found), found.files[0].named), (vec!["notes.txt"], true));
+        assert_eq!((names(&found), found.files[0].named), (vec!["notes.txt".to_owned()], true));
         assert!(matches!(Ignored::new(folder.path(), &["[".to_owned()]), Err(WalkError::Glob { .. })));
     }
 
