@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Pins whole folders of real manifests and proves byte by byte that nothing but digests came in.
 
-    corpus.py [FOLDER]...     without any: the project's own manifests, and $PLIMSOLL_CORPUS/k8s when that is set
+    corpus.py [FOLDER]...     without any: the project's own manifests, and the areas of $PLIMSOLL_CORPUS when it is set
 
-Each folder is copied first. The registry is a fake that has every image.
+Each folder is copied first. The registry is a fake that has every image. An image that stands at one place must change
+at exactly that place and in exactly one way; of one that is composed of several fields, the edits that are reported
+must each stand in one of its fields and add its digest, and the composed text must read as pinned afterwards.
 """
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +18,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import documents
+import readers
 from checks import FIXTURES, Checks, Plimsoll, contents, end_on_signals, identities
 from every_image import EveryImage, digest
 
-DIGEST = re.compile(r"@sha256:[0-9a-f]{64}")
+AREAS = ("k8s", "compose", "devcontainers", "gitlab-ci", "helm", "kustomize", "workflows")
 
 
 def split(text):
@@ -54,19 +56,28 @@ def unpinned_text(text):
     return f"{name}:{tag}" if tag else text
 
 
-def spliced(data, rows, text):
-    """A file's bytes with every span replaced."""
-    for row in sorted(rows, key=lambda row: row["span"][0], reverse=True):
-        start, end = row["span"]
-        data = data[:start] + text(row["text"]).encode() + data[end:]
+def replaced(data, edits):
+    """A file's bytes with every edit made: (span, old text, new text)."""
+    for (start, end), old, new in sorted(edits, reverse=True):
+        if data[start:end] != old.encode():
+            raise ValueError(f"{old!r} does not stand at {start}..{end}")
+        data = data[:start] + new.encode() + data[end:]
     return data
+
+
+def placed(path):
+    """Where a file of the corpus has to lie to be what it is: workflows lie in a folder of their own."""
+    if path.suffix in (".yml", ".yaml") and path.stem not in ("action", "compose") and ".github" not in path.parts:
+        return path.parent / ".github" / "workflows" / path.name
+    return path
 
 
 def copy(source, target):
     """Copy files and folders, without their modes: a read-only file would not be edited."""
     for path in sorted(source.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            place = target / path.relative_to(source)
+            place = path.relative_to(source)
+            place = target / (placed(place) if source.name == "workflows" else place)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
 
@@ -87,7 +98,8 @@ class Folder:
         self.config = work / "gate.yaml"
         self.config.write_text(registry.settings())
         self.original = contents(self.tree)
-        self.rows, self.listed = defaultdict(list), []
+        # References at one place that may be edited, those composed of several, and all of them.
+        self.rows, self.composed, self.listed = defaultdict(list), defaultdict(list), []
 
     def run(self, *arguments):
         """Run plimsoll in the folder; the run and its time in seconds."""
@@ -108,20 +120,18 @@ class Folder:
         """All checks, in order."""
         if not self.list():
             return
-        wanted = {path: spliced(data, self.rows[path], pinned_text) for path, data in self.original.items()}
-        self.diff(wanted)
-        edits = self.pin(wanted)
+        diff = self.diff()
+        edits = self.pin()
+        self.apply(diff)
         files = identities(self.tree)
         before = len(self.registry.requests)
         ran, seconds = self.run("pin", "--no-policy", "--format", "json", ".")
         again = json.loads(ran.out)["edits"] if ran.code == 0 else ran.code
         self.that(again == [] and identities(self.tree) == files, "a second pin touches no file", ran)
         asked = len(self.registry.requests) - before
+        self.list_again(edits)
         self.read_again(edits)
-        ran, _ = self.run("unpin", ".")
-        back = {path: spliced(data, self.rows[path], unpinned_text) for path, data in self.original.items()}
-        self.that(ran.code == 0, "unpin", ran)
-        self.equal(contents(self.tree), back, "unpin gives back every tagged reference", ran)
+        self.unpin(edits)
         print(f"{self.name}: the second pin took {seconds:.1f} s and {asked} requests", flush=True)
 
     def list(self):
@@ -145,12 +155,15 @@ class Folder:
                 # An alias is a reference of its own that stands where its anchor does.
                 if row["span"] not in [other["span"] for other in self.rows[row["file"]]]:
                     self.rows[row["file"]].append(row)
+            elif row["parts"]:
+                self.composed[row["file"]].append(row)
+            if row["image"]:
                 image = row["image"].split("@")[0]
                 repository, _, tag, pinned = split(row["text"])
                 if image.partition("/")[2] != repository + (f":{tag or 'latest'}" if tag or not pinned else ""):
                     wrong.append(f"{row['file']}:{row['line']}: {row['text']} is not {row['image']}")
         self.that(not wrong, "each span holds its text, and each image is what the text means", outline(wrong))
-        order = [(row["file"].split("/"), row["span"][0]) for row in self.listed if row["span"]]
+        order = [(row["file"], (row["line"], row["column"])) for row in self.listed]
         files = [row["file"] for row in self.listed]
         self.that(len(set(files)) == len([f for f, g in zip(files, [None, *files]) if f != g]) and
                   all(a[1] <= b[1] for a, b in zip(order, order[1:]) if a[0] == b[0]),
@@ -162,28 +175,43 @@ class Folder:
               f"{sum(unread.values())} unread places", flush=True)
         return True
 
-    def diff(self, wanted):
-        """`pin --diff` writes nothing, and git applies it to the same bytes that `pin` writes."""
+    def diff(self):
+        """`pin --diff` writes nothing; what it prints."""
         ran, _ = self.run("pin", "--no-policy", "--diff", ".")
         self.equal(contents(self.tree), self.original, "pin --diff writes nothing", ran)
+        return ran.out
+
+    def apply(self, diff):
+        """git applies the diff to the same bytes that `pin` wrote."""
         folder = self.work / "diff"
         for path, data in self.original.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.work), "GIT_CONFIG_NOSYSTEM": "1",
                        "GIT_CEILING_DIRECTORIES": str(self.work)}
-        applied = subprocess.run(["git", "apply", "-"], cwd=folder, input=ran.out.encode(), env=environment,
+        applied = subprocess.run(["git", "apply", "-"], cwd=folder, input=diff.encode(), env=environment,
                                  capture_output=True)
-        self.equal(contents(folder), wanted, "git applies the diff to the same bytes", applied.stderr.decode()[-500:])
+        self.equal(contents(folder), contents(self.tree), "git applies the diff to the same bytes",
+                   applied.stderr.decode()[-500:])
 
-    def pin(self, wanted):
+    def in_parts(self, path, edit):
+        """Whether an edit stands in a field of an image that is composed of several, and adds its digest alone."""
+        (start, end), old, new = edit
+        for row in self.composed[path]:
+            inside = any(first <= start and end <= last for first, last in (part["span"] for part in row["parts"]))
+            repository, _, tag, pinned = split(row["text"])
+            wanted = digest(repository, tag or "latest")
+            ends = (f"{old}@{wanted}", f"{old}:latest@{wanted}", wanted, wanted.removeprefix("sha256:"))
+            if inside and not pinned and new in ends:
+                return True
+        return False
+
+    def pin(self):
         """`pin` writes exactly what the spans of `list` say; the edits that it reports, by file."""
         before = len(self.registry.requests)
         ran, seconds = self.run("pin", "--no-policy", "--format", "json", ".")
         asked = self.registry.requests[before:]
         self.that(ran.code == 0, "pin --no-policy", f"exit code {ran.code}\n{ran.err[-2000:]}")
-        self.equal(contents(self.tree), wanted, "pin inserts digests at the listed spans and changes no other byte",
-                   ran.err[-2000:])
         try:
             report = json.loads(ran.out)
         except ValueError:
@@ -192,14 +220,21 @@ class Folder:
         edits = defaultdict(list)
         for edit in report["edits"]:
             edits[os.path.normpath(edit["file"])].append((tuple(edit["span"]), edit["old"], edit["new"]))
-        changing = {path: sorted((tuple(row["span"]), row["text"], pinned_text(row["text"])) for row in rows
-                                 if pinned_text(row["text"]) != row["text"]) for path, rows in self.rows.items()}
-        self.equal({path: sorted(found) for path, found in edits.items()}, {p: e for p, e in changing.items() if e},
-                   "the edits that it reports are those")
+        whole = {path: sorted((tuple(row["span"]), row["text"], pinned_text(row["text"])) for row in rows
+                              if pinned_text(row["text"]) != row["text"]) for path, rows in self.rows.items()}
+        wrong = []
+        for path in sorted({*edits, *whole}):
+            of_parts = [edit for edit in edits.get(path, []) if edit not in whole.get(path, [])]
+            wrong.extend(f"{path}: {edit} was not expected" for edit in of_parts if not self.in_parts(path, edit))
+            wrong.extend(f"{path}: {edit} is missing" for edit in whole.get(path, []) if edit not in edits[path])
+        self.that(not wrong, "the edits that it reports are those of the listed images", outline(wrong))
+        wanted = {path: replaced(data, edits.get(path, [])) for path, data in self.original.items()}
+        self.equal(contents(self.tree), wanted, "pin makes the reported edits and changes no other byte",
+                   ran.err[-2000:])
         summary = report["summary"]
         self.that(summary["references"] == len(self.listed) == sum(
             summary[verdict] for verdict in ("allow", "deny", "undecided", "skipped")), "the counts add up", summary)
-        tags = {(repository, tag or "latest") for rows in self.rows.values()
+        tags = {(repository, tag or "latest") for rows in [*self.rows.values(), *self.composed.values()]
                 for repository, _, tag, pinned in (split(row["text"]) for row in rows) if not pinned}
         requested = Counter(path for _, path in asked if "/manifests/" in path)
         twice = [f"{count} × {path}" for path, count in requested.items() if count > 1]
@@ -210,36 +245,87 @@ class Folder:
         self.that(not twice, "no tag is asked for twice", outline(twice))
         print(f"{self.name}: pinned in {seconds:.1f} s: {sum(map(len, edits.values()))} edits in {len(edits)} files, "
               f"{len(tags)} images, {len(asked)} requests", flush=True)
-        return changing
+        return {path: sorted(found) for path, found in edits.items()}
+
+    def list_again(self, edits):
+        """Every image that was edited reads as pinned, every other as before."""
+        ran, _ = self.run("list", "--format", "json", ".")
+        rows = json.loads(ran.out)["references"] if ran.code == 0 else []
+        if not self.equal_counts(len(rows), len(self.listed), ran):
+            return
+        wrong, pinned = [], Counter()
+        for old, new in zip(self.listed, rows):
+            same = old["text"] == new["text"]
+            if not same and (new["text"] != pinned_text(old["text"]) and
+                             new["text"] != f"{old['text']}@{digest(split(old['text'])[0], 'latest')}"):
+                wrong.append(f"{old['file']}:{old['line']}: {old['text']} reads {new['text']}")
+            if old["editable"] and same and "@" not in old["text"]:
+                wrong.append(f"{old['file']}:{old['line']}: {old['text']} may be edited and was not")
+            pinned[old["file"]] += not same
+        silent = [path for path in edits if not pinned[path]]
+        self.that(not wrong, "each image that is edited reads as pinned", outline(wrong))
+        self.that(not silent, "no file is edited without an image that changes", outline(silent))
+
+    def equal_counts(self, found, wanted, ran):
+        """As Checks.equal, for the number of references."""
+        return self.that(found == wanted, f"{wanted} references before, {found} after", ran)
+
+    def unpin(self, edits):
+        """`unpin` gives back every tagged reference."""
+        ran, _ = self.run("unpin", ".")
+        self.that(ran.code == 0, "unpin", ran)
+        back = {}
+        for path, data in self.original.items():
+            gone = []
+            for row in self.rows[path]:
+                gone.append((tuple(row["span"]), row["text"], unpinned_text(row["text"])))
+            spans = [span for span, _, _ in gone]
+            for span, old, new in edits.get(path, []):
+                if span not in spans and new.startswith(f"{old}:latest@"):
+                    gone.append((span, old, f"{old}:latest"))
+                elif span not in spans and not any(self.is_tagged(path, span)):
+                    gone.append((span, old, new))
+            back[path] = replaced(data, gone)
+        self.equal(contents(self.tree), back, "unpin gives back every tagged reference", ran)
+
+    def is_tagged(self, path, span):
+        """Of each composed image that stands there, whether it has a tag."""
+        for row in self.composed[path]:
+            if any(part["span"][0] <= span[0] and span[1] <= part["span"][1] for part in row["parts"]):
+                yield split(row["text"])[2] is not None
 
     def read_again(self, edits):
-        """PyYAML reads the old and the new file as the same document but for these images."""
+        """A second reader sees the old and the new file as the same document but for these images."""
         counts, wrong = Counter(), []
         for path, old in self.original.items():
             expected = edits.get(path, [])
             if not expected:
                 continue
             new = (self.tree / path).read_bytes()
+            reader = readers.of(path, {row["format"] for row in self.listed if row["file"] == path})
+            if reader is None:
+                counts["for which there is none"] += 1
+                continue
             try:
-                found = documents.differences(path, old, new)
+                found = reader.differences(path, old, new)
             except documents.Unreadable:
-                counts["unreadable for PyYAML"] += 1
+                counts["that it can't read"] += 1
                 continue
             except ValueError as error:
                 wrong.append(f"{path}: {error}")
                 continue
-            counts["the same"] += 1
-            texts = Counter((before, after) for before, after in found.values())
-            if texts != Counter((before, after) for _, before, after in expected):
-                wrong.append(f"{path}: {sorted(texts)} and not {expected}"[:300])
-            elif not path.endswith(".json"):
+            counts[f"read by {reader.NAME}"] += 1
+            left = readers.unexplained(found.values(), [(before, after) for _, before, after in expected])
+            if left:
+                wrong.append(f"{path}: {left}"[:300])
+            elif reader is documents and not path.endswith(".json"):
                 ends = {(row["line"], row["column"] + len(row["text"])) for row in self.rows[path]
                         if pinned_text(row["text"]) != row["text"]}
-                if not {(line, column) for line, column in found if column} <= ends:
+                if not self.composed[path] and not {(line, column) for line, column in found if column} <= ends:
                     wrong.append(f"{path}: at {sorted(found)} and not {sorted(ends)}"[:300])
-        self.that(not wrong, "PyYAML reads the same documents but for these images", outline(wrong))
-        print(f"{self.name}: of {sum(1 for e in edits.values() if e)} changed files, PyYAML reads "
-              f"{counts['the same']}; {counts['unreadable for PyYAML']} it can't read", flush=True)
+        self.that(not wrong, "a second reader sees the same documents but for these images", outline(wrong))
+        print(f"{self.name}: of {sum(1 for e in edits.values() if e)} changed files, "
+              f"{', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}", flush=True)
 
 
 def main(arguments):
@@ -250,9 +336,9 @@ def main(arguments):
         folders = [FIXTURES / "kubernetes" / "labelled", FIXTURES / "quickstart" / "k8s"]
         corpus = os.environ.get("PLIMSOLL_CORPUS")
         if corpus:
-            folders.append(Path(corpus).resolve() / "k8s")
+            folders.extend(Path(corpus).resolve() / area for area in AREAS)
         else:
-            print("corpus: PLIMSOLL_CORPUS is not set, so the real-world manifests are skipped", flush=True)
+            print("corpus: PLIMSOLL_CORPUS is not set, so the real-world files are skipped", flush=True)
     checks = Checks("corpus")
     registry = EveryImage()
     try:
