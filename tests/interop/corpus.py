@@ -194,17 +194,18 @@ class Folder:
         self.equal(contents(folder), contents(self.tree), "git applies the diff to the same bytes",
                    applied.stderr.decode()[-500:])
 
-    def in_parts(self, path, edit):
-        """Whether an edit stands in a field of an image that is composed of several, and adds its digest alone."""
+    def row_of(self, path, edit):
+        """The composed image that an edit belongs to: it stands in one of its fields, or in an empty one beside them,
+        and adds the digest of that image and nothing else."""
         (start, end), old, new = edit
         for row in self.composed[path]:
             inside = any(first <= start and end <= last for first, last in (part["span"] for part in row["parts"]))
             repository, _, tag, pinned = split(row["text"])
             wanted = digest(repository, tag or "latest")
             ends = (f"{old}@{wanted}", f"{old}:latest@{wanted}", wanted, wanted.removeprefix("sha256:"))
-            if inside and not pinned and new in ends:
-                return True
-        return False
+            if (inside or old in ("", "null", "~")) and not pinned and new in ends[0 if inside else 2:]:
+                return row
+        return None
 
     def pin(self):
         """`pin` writes exactly what the spans of `list` say; the edits that it reports, by file."""
@@ -225,7 +226,7 @@ class Folder:
         wrong = []
         for path in sorted({*edits, *whole}):
             of_parts = [edit for edit in edits.get(path, []) if edit not in whole.get(path, [])]
-            wrong.extend(f"{path}: {edit} was not expected" for edit in of_parts if not self.in_parts(path, edit))
+            wrong.extend(f"{path}: {edit} was not expected" for edit in of_parts if not self.row_of(path, edit))
             wrong.extend(f"{path}: {edit} is missing" for edit in whole.get(path, []) if edit not in edits[path])
         self.that(not wrong, "the edits that it reports are those of the listed images", outline(wrong))
         wanted = {path: replaced(data, edits.get(path, [])) for path, data in self.original.items()}
@@ -279,20 +280,29 @@ class Folder:
             gone = []
             for row in self.rows[path]:
                 gone.append((tuple(row["span"]), row["text"], unpinned_text(row["text"])))
+            for row in self.composed[path]:
+                gone.extend(self.was_pinned(data, row))
             spans = [span for span, _, _ in gone]
-            for span, old, new in edits.get(path, []):
-                if span not in spans and new.startswith(f"{old}:latest@"):
+            for edit in (edit for edit in edits.get(path, []) if edit[0] not in spans):
+                span, old, new = edit
+                row = self.row_of(path, edit)
+                if new.startswith(f"{old}:latest@"):
                     gone.append((span, old, f"{old}:latest"))
-                elif span not in spans and not any(self.is_tagged(path, span)):
-                    gone.append((span, old, new))
+                elif row and split(row["text"])[2] is None:
+                    gone.append(edit)  # no tag says what to go back to
             back[path] = replaced(data, gone)
         self.equal(contents(self.tree), back, "unpin gives back every tagged reference", ran)
 
-    def is_tagged(self, path, span):
-        """Of each composed image that stands there, whether it has a tag."""
-        for row in self.composed[path]:
-            if any(part["span"][0] <= span[0] and span[1] <= part["span"][1] for part in row["parts"]):
-                yield split(row["text"])[2] is not None
+    @staticmethod
+    def was_pinned(data, row):
+        """What `unpin` takes off a composed image that had a tag and a digest before: the field that ends in it."""
+        _, _, tag, pinned = split(row["text"])
+        for start, end in (part["span"] for part in row["parts"] if row["editable"] and tag and pinned):
+            text = data[start:end].decode()
+            if text in (pinned, pinned.removeprefix("sha256:")):
+                yield (start, end), text, "" if data[start - 1:start] in (b"'", b'"') else '""'
+            elif text.endswith("@" + pinned):
+                yield (start, end), text, text.removesuffix("@" + pinned)
 
     def read_again(self, edits):
         """A second reader sees the old and the new file as the same document but for these images."""

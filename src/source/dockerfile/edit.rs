@@ -72,7 +72,8 @@ pub(super) fn place(occurrences: &mut [Occurrence], scope: &mut Scope, composed:
     for (image, end) in composed.iter().zip(ends) {
         let occurrence = &mut occurrences[image.occurrence];
         match end {
-            Ok(End::Whole(span)) => occurrence.span = Some(span),
+            // an escape before the first letter is no part of the text
+            Ok(End::Whole(span)) => (occurrence.span, occurrence.place) = (Some(span), lines.place(span.start)),
             Ok(End::Here(slot)) => compose(occurrence, image, scope, Some(slot)),
             Ok(End::Default(number)) => {
                 occurrence.uneditable.clone_from(&reasons[number]);
