@@ -235,7 +235,7 @@ impl<'a> Gate<'a> {
             help: if reason.starts_with(NOT_A_REFERENCE) {
                 "correct the name: REGISTRY/REPOSITORY:TAG in lower case, a digest in full".to_owned()
             } else {
-                "write the image out, or check what is rendered: `… | plimsoll check -`".to_owned()
+                way_out(work.occurrence.format).to_owned()
             },
             policy,
         });
@@ -409,6 +409,16 @@ fn keep_what_is_not_allowed(works: &mut [Work<'_>]) {
             let reason = "it shares its text with an image that is not allowed";
             work.occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
         }
+    }
+}
+
+/// What to do about an image that can't be known from a file of that format.
+fn way_out(format: &str) -> &'static str {
+    match format {
+        "dockerfile" => "write the image out, or give its ARG a default",
+        "compose" => "write the image out, or give its variable a default, in place or in `.env`",
+        "kubernetes" | "helm" | "kustomize" => "write the image out, or check what is rendered: `… | plimsoll check -`",
+        _ => "write the image out",
     }
 }
 

@@ -30,6 +30,19 @@ fn rules() {
 }
 
 #[test]
+fn every_format_has_its_row() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md")).expect("the page");
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let ids: Vec<&str> = plimsoll::source::table::formats().iter().map(|format| format.id()).collect();
+    for id in &ids {
+        assert!(rows.contains(id), "docs/formats.md has no row for {id}");
+    }
+    for row in rows {
+        assert!(ids.contains(&row), "docs/formats.md has a row for {row}, which is no format");
+    }
+}
+
+#[test]
 fn policy_schema() {
     let text = serde_json::to_string_pretty(&plimsoll::policy::schema()).expect("JSON");
     held("docs/policy.schema.json", &format!("{text}\n"));

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::Style;
 use super::json::{UnreadJson, image, unread};
+use super::{Style, plural};
 use crate::outcome::Verdict;
 use crate::source::{Found, Occurrence, Part, Role, Subject, Unread};
 use crate::span::Span;
@@ -102,7 +102,7 @@ pub fn text(files: &[Listed], failed: &[(String, Unread)], style: Style) -> Stri
             let shown = image(&found.subject).unwrap_or_else(|| found.text.clone());
             let note = match verdict(found) {
                 (Some(verdict), reason) => format!("  [{}: {}]", verdict.word(), reason.unwrap_or_default()),
-                (None, _) => String::new(),
+                (None, _) => found.assumes.as_ref().map_or_else(String::new, |what| format!("  [assumes {what}]")),
             };
             let place = super::text::visible(&place);
             let _ = writeln!(text, "{place}  {}{}", super::text::visible(&shown), super::text::visible(&note));
@@ -117,7 +117,7 @@ pub fn text(files: &[Listed], failed: &[(String, Unread)], style: Style) -> Stri
         let _ = writeln!(text, "{}  [unread: {}]", super::text::visible(&place), super::text::visible(&found.reason));
     }
     if style.verbose {
-        let _ = writeln!(text, "{count} references in {} files", files.len());
+        let _ = writeln!(text, "{}, found in {}", plural(count, "reference"), plural(files.len(), "file"));
     }
     text
 }

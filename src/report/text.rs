@@ -177,6 +177,8 @@ fn group<'a>(
     }
     if let Some(reason) = judged.reason.as_deref().filter(|_| findings.is_empty()) {
         group = group.element(Mark::NOTE.message(visible(reason)));
+    } else if let Some(what) = &judged.occurrence.assumes {
+        group = group.element(Mark::NOTE.message(visible(&format!("assumes {what}"))));
     }
     if let (Some(reason), "pin") = (&judged.occurrence.uneditable, run.command) {
         group = group.element(Mark::NOTE.message(format!("left as it is: {}", visible(reason))));
@@ -233,8 +235,16 @@ fn excerpt(judged: &Judged, index: &LineIndex<'_>) -> Excerpt {
     let place = judged.occurrence.place;
     // a file of one line with a hundred thousand images must not be looked at whole for each of them
     let whole = index.line(place.line);
-    let offset = judged.occurrence.span.map_or(0, |span| span.start.saturating_sub(index.start(place.line)));
-    let width = judged.occurrence.span.map_or(1, crate::span::Span::len);
+    let start = index.start(place.line);
+    // of an image that is composed from several places, the one that it is shown at
+    let parts = judged.occurrence.parts.iter().flatten().map(|part| part.span);
+    let span = judged.occurrence.span.or_else(|| {
+        parts
+            .into_iter()
+            .find(|part| (start..=start + whole.len()).contains(&part.start) && index.place(part.start) == place)
+    });
+    let offset = span.map_or_else(|| column_start(whole, place.column), |span| span.start.saturating_sub(start));
+    let width = span.map_or(1, crate::span::Span::len);
     let cut = if offset > 4 * AROUND { offset - 3 * AROUND } else { 0 };
     let cut = (cut..offset).find(|at| whole.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80)).unwrap_or(cut);
     let to = (offset + width + 4 * AROUND).min(whole.len());
@@ -250,6 +260,12 @@ fn excerpt(judged: &Judged, index: &LineIndex<'_>) -> Excerpt {
         text: format!("{before}{image}{after}"),
         whole_before: from == 0 && cut == 0,
     }
+}
+
+/// The byte of a line at which a column, counted in characters from 1, begins.
+fn column_start(line: &[u8], column: usize) -> usize {
+    let text = str::from_utf8(line).unwrap_or_default();
+    text.char_indices().nth(column.saturating_sub(1)).map_or(0, |(at, _)| at)
 }
 
 fn floor(text: &str, mut at: usize) -> usize {

@@ -129,7 +129,8 @@ fn lead(sheet: &mut Sheet<'_, '_>, hit: &Hit, text: &str, format: &'static str) 
             "a file that is not in this repository; the images that it names are not known".to_owned(),
         );
     }
-    sheet.point(hit.at, path.strip_prefix("./").unwrap_or(&path), false, format);
+    let path = path.strip_prefix("./").map_or(path.as_str(), |rest| rest.trim_start_matches('/'));
+    sheet.point(hit.at, path, false, format);
 }
 
 /// A mount that is written as a map.

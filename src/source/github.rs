@@ -218,7 +218,7 @@ impl<'t> Walk<'t, '_> {
         } else if text.contains("${{") {
             self.push(path, node, Shape::Right, Means::Unknown(NO_EXPRESSION.to_owned()));
         } else if name.starts_with("dockerfile.") || name.ends_with("dockerfile") {
-            self.dockerfiles.push((node, text.trim_start_matches("./").to_owned()));
+            self.dockerfiles.push((node, relative(text)));
         } else {
             let reason = "neither `docker://` and an image nor the path of a Dockerfile; runners refuse it";
             self.push(path, node, Shape::Right, Means::Unknown(reason.to_owned()));
@@ -327,7 +327,7 @@ impl<'t> Walk<'t, '_> {
             if let (None, Some(texts)) = (values.gap, texts.filter(|texts| !texts.is_empty())) {
                 for value in texts {
                     let text = format!("{before}{value}{after}");
-                    let text = text.strip_prefix("docker://").unwrap_or(&text).to_owned();
+                    let text = undocker(&text);
                     let way = format!("write the whole image in `matrix.{}` to have it pinned there", steps.join("."));
                     let fixed = format!("it is composed with a matrix; {way}");
                     self.push(path, node, Shape::Url, Means::Text { text, assumes: None, fixed });
@@ -606,8 +606,13 @@ fn is_docker_url(text: &str) -> bool {
     text.get(.."docker://".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("docker://"))
 }
 
+/// A path without `./` in front, and never one from the root of the repository.
+fn relative(path: &str) -> String {
+    path.strip_prefix("./").map_or(path, |rest| rest.trim_start_matches('/')).to_owned()
+}
+
 fn undocker(text: &str) -> String {
-    text.strip_prefix("docker://").unwrap_or(text).to_owned()
+    if is_docker_url(text) { text["docker://".len()..].to_owned() } else { text.to_owned() }
 }
 
 /// `${{ insert }}`, whose value's entries stand in its place.

@@ -371,7 +371,8 @@ fn dockerfile(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str) {
     if path.contains(['$', '{', '<', '\\']) || path.starts_with('/') || path.starts_with('~') {
         sheet.unread_at(at, format!("a Dockerfile whose place is not known from this file: `{path}`"));
     } else if !path.is_empty() {
-        sheet.point(at, path.trim_start_matches("./"), false, "dockerfile");
+        let path = path.strip_prefix("./").map_or(path, |rest| rest.trim_start_matches('/'));
+        sheet.point(at, path, false, "dockerfile");
     }
 }
 

@@ -2,6 +2,7 @@
 //! the contract, and output that can't be written is never a success.
 
 mod asking;
+mod following;
 #[cfg(unix)]
 mod hard_places;
 mod other_commands;

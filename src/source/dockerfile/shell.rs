@@ -576,7 +576,9 @@ mod tests {
             let found: Vec<_> = found.iter().map(|heredoc| (heredoc.name.as_str(), heredoc.chomp)).collect();
             assert_eq!(found, expected, "{line}");
         }
-        assert!(heredocs(&glyphs("RUN ${Ⅷ} <<EOF")).is_err());
+        for line in ["RUN ${Ⅷ} <<EOF", "RUN ${ⓐ} <<EOF", "RUN ${x\u{301}} <<EOF"] {
+            assert!(heredocs(&glyphs(line)).is_err(), "{line}");
+        }
     }
 
     #[test]
