@@ -67,7 +67,7 @@ fn list_writes_as_it_is_told() {
     assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
     assert_eq!((repository.read("o.txt"), repository.read("r.txt")), (text.stdout.clone(), object.stdout));
     let verbose = repository.run(&["list", "-v"]).stdout;
-    assert_eq!(verbose, format!("{}3 references in 3 files\n", text.stdout));
+    assert_eq!(verbose, format!("{}3 references, found in 3 files\n", text.stdout));
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl Look<'_> {
         let mut spent = None;
         let mut search = Search { tree, budget: Budget::new(), spent: &mut spent };
         let root = Place { path: String::new(), at: root };
-        let services = self.services(&mut search, &root);
+        let services = Self::services(&mut search, &root);
         let names: BTreeSet<&str> = services.iter().map(|service| last_key(&service.place.path)).collect();
         let built: BTreeSet<String> = services
             .iter()
@@ -202,7 +202,7 @@ impl Look<'_> {
     }
 
     /// The services; without `services` those of the first version of the format, which stand at the top.
-    fn services(&self, search: &mut Search<'_, '_>, root: &Place) -> Vec<Service> {
+    fn services(search: &mut Search<'_, '_>, root: &Place) -> Vec<Service> {
         const TOP: [&str; 9] =
             ["version", "name", "networks", "volumes", "secrets", "configs", "include", "models", "services"];
         let has_services = !search.at(root, "services").is_empty();
