@@ -1,5 +1,7 @@
 //! The formats there are, and which one a file is.
 
+use std::collections::HashSet;
+
 use crate::source::azure_pipelines::AzurePipelines;
 use crate::source::compose::Compose;
 use crate::source::devcontainer::Devcontainer;
@@ -9,7 +11,8 @@ use crate::source::gitlab::Gitlab;
 use crate::source::helm::Helm;
 use crate::source::kubernetes::{self, Kubernetes};
 use crate::source::kustomize::Kustomize;
-use crate::source::{Format, Found, Input, listed, stream};
+use crate::source::{Format, Found, Input, Occurrence, Subject, listed, stream};
+use crate::span::Span;
 
 const FORMATS: &[&dyn Format] = &[
     &Dockerfile,
@@ -79,9 +82,18 @@ pub fn read(formats: &[&'static dyn Format], input: &Input<'_>) -> Found {
 
 /// Adds what a second reading of the same file found and the first did not.
 fn merge(found: &mut Found, second: Found) {
-    let known: Vec<_> = found.occurrences.iter().flat_map(stream::spans).collect();
-    let new = |span| !known.contains(&span);
-    let more = second.occurrences.into_iter().filter(|occurrence| stream::spans(occurrence).all(new));
+    // the same bytes may be another thing to another reader: what the first took for no image, or found at another place
+    let key = |occurrence: &Occurrence, span| (span, occurrence.path.clone(), occurrence.text.clone());
+    let strict = found.occurrences.iter().filter(|known| !matches!(known.subject, Subject::NotAnImage { .. }));
+    let known: HashSet<(Span, String, String)> =
+        strict.flat_map(|known| stream::spans(known).map(|span| key(known, span))).collect();
+    let places: HashSet<Option<Span>> = found.occurrences.iter().map(|known| known.span).collect();
+    let is_new = |occurrence: &Occurrence| {
+        let mut spans = stream::spans(occurrence).map(|span| key(occurrence, span));
+        let is_image = !matches!(occurrence.subject, Subject::NotAnImage { .. });
+        spans.all(|span| !known.contains(&span)) && (is_image || !places.contains(&occurrence.span))
+    };
+    let more: Vec<_> = second.occurrences.into_iter().filter(is_new).collect();
     found.occurrences.extend(more);
     found.occurrences.sort_by_key(|occurrence| occurrence.place);
     let unread = second.unread.into_iter();
@@ -106,5 +118,14 @@ mod tests {
         assert!(by_id("no such format").is_none());
         assert_eq!(claiming("k8s/app.yaml").iter().map(|format| format.id()).collect::<Vec<_>>(), ["kubernetes"]);
         assert!(claiming("README.md").is_empty());
+    }
+
+    #[test]
+    fn what_another_reading_sees_elsewhere_is_kept() {
+        let text = "apiVersion: v1\nkind: Pod\nservices: {a: {image: &i a/b:1}}\nspec: {containers: [{image: *i}]}\n";
+        let found = read(&claiming("compose.yaml"), &Input::alone("compose.yaml", text.as_bytes()));
+        let mut paths: Vec<&str> = found.occurrences.iter().map(|occurrence| occurrence.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["services.a.image", "spec.containers[0].image"]);
     }
 }

@@ -6,12 +6,12 @@ import jsonc
 
 
 def of(path, formats):
-    """The reader of a file, a module with NAME and `differences`; None where there is none for it."""
+    """The reader of a file, a module with NAME and `differences`; None where it is not there."""
     if "dockerfile" in formats:
         return dockerfiles if dockerfiles.is_there() else None
     if "devcontainer" in formats or path.endswith(".jsonc"):
         return jsonc
-    return documents if path.endswith((".yaml", ".yml", ".json")) or not path.endswith(".hcl") else None
+    return documents
 
 
 def unexplained(differences, edits):

@@ -3,8 +3,8 @@
 //! Dockerfiles that services build and the Compose files that are included or extended are handed over.
 //!
 //! An `image` beside `build` is the build's name and still what Compose pulls first, where it is not there yet (Compose
-//! Build Specification, "Using build and image"; Swarm never builds): it is judged and not edited. With `pull_policy: build`
-//! or `never` it is never pulled, and skipped, unless something in or beside the file could change that policy.
+//! Build Specification, "Using build and image"; Swarm never builds): it is judged and not edited, whatever its
+//! `pull_policy`, for a file that extends or overrides this one may say another.
 //! Variables get their defaults and what `.env` beside the file sets (see `interpolation`). All profiles count. Where
 //! `build.args` make another image of a FROM than the Dockerfile's defaults do, it is found at the argument.
 //!
@@ -19,12 +19,11 @@ mod interpolation;
 
 use std::collections::BTreeSet;
 
-use crate::source::filter::Filter;
 use crate::source::place::{Hit, Shape};
 use crate::source::select;
 use crate::source::stream::{self, Sheet};
-use crate::source::{Format, Found, Input, Occurrence, Role, Subject, subject};
-use crate::span::Span;
+use crate::source::{Format, Found, Input, Occurrence, Pointer, Role, Subject, subject};
+use crate::span::{self, Span};
 use crate::yaml::{Budget, Exhausted, Kind, NodeId, Style, Tree};
 use interpolation::{Resolved, Variables};
 
@@ -56,34 +55,39 @@ impl Format for Compose {
 
     fn find(&self, input: &Input<'_>) -> Found {
         let variables = input.beside.read(".env").map_or_else(Variables::default, |bytes| dotenv::parse(&bytes));
-        let several = input.bytes.windows(4).any(|window| matches!(window, b"\n---" | b"\r---"));
-        let policies_hold = !several && !is_overridden(input);
-        stream::read(input, ID, &KEYS, &mut |sheet| {
+        let mut found = stream::read(input, ID, &KEYS, &mut |sheet| {
             let resets = resets(sheet.tree);
-            Look { input, variables: &variables, policies_hold, resets }.document(sheet);
-        })
+            Look { input, variables: &variables, resets }.document(sheet);
+        });
+        files_of_environment(input, &variables, &mut found);
+        found
     }
 }
 
-/// Whether a file that Compose reads over this one by itself could say another `pull_policy`.
-fn is_overridden(input: &Input<'_>) -> bool {
-    const OVERRIDES: [&str; 4] = [
-        "compose.override.yml",
-        "compose.override.yaml",
-        "docker-compose.override.yml",
-        "docker-compose.override.yaml",
-    ];
-    let files = OVERRIDES.iter().filter_map(|name| input.beside.read(name));
-    let filter = Filter::of(["pull_policy"]);
-    files.into_iter().any(|bytes| bytes != input.bytes && filter.passes(&bytes))
+/// `COMPOSE_FILE` in `.env` names the files that Compose reads in place of its own choice.
+fn files_of_environment(input: &Input<'_>, variables: &Variables, found: &mut Found) {
+    let value = |name: &str| variables.set.get(name).and_then(|value| value.as_ref().ok());
+    let Some(files) = value("COMPOSE_FILE") else { return };
+    let separator = value("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
+    let separator = if separator.is_empty() { ":" } else { separator };
+    for file in files.split(separator).filter(|file| !is_elsewhere(file)).map(clean) {
+        let known = found.pointers.iter().any(|pointer| pointer.path == file && pointer.format == ID);
+        if !known && input.path.rsplit('/').next() != Some(&file) && input.beside.read(&file).is_some() {
+            found.pointers.push(Pointer {
+                path: file,
+                glob: false,
+                format: ID,
+                place: span::Place { line: 1, column: 1 },
+            });
+        }
+    }
+    found.pointers.sort_by_key(|pointer| pointer.place);
 }
 
 /// A look at one document.
 struct Look<'f> {
     input: &'f Input<'f>,
     variables: &'f Variables,
-    /// Whether nothing outside of a document changes the `pull_policy` in it.
-    policies_hold: bool,
     /// What stands under `!reset`, in order.
     resets: Vec<Span>,
 }
@@ -109,8 +113,6 @@ struct Service {
     /// What it builds, where it does.
     builds: Vec<Place>,
     images: Vec<Place>,
-    /// Whether it is said to pull nothing.
-    pulls_nothing: bool,
 }
 
 /// Looks for places in one document, under one budget.
@@ -163,18 +165,11 @@ impl Look<'_> {
             .flat_map(|service| &service.images)
             .filter_map(|image| self.text(tree, image))
             .collect();
-        let extends = services.iter().any(|service| !search.at(&service.place, "extends").is_empty());
-        let mut all_silent = || {
-            let policies: Vec<Place> =
-                services.iter().flat_map(|service| search.at(&service.place, "pull_policy")).collect();
-            policies.iter().all(|policy| self.is_silent(tree, policy))
-        };
-        let holds = self.policies_hold && (!extends || all_silent());
         for service in &services {
             for image in &service.images {
                 let mut found = self.image(sheet, image, Role::Run);
                 if self.text(tree, image).is_some_and(|text| built.contains(&text)) {
-                    mark_built(&mut found, service.pulls_nothing && holds);
+                    mark_built(&mut found);
                 }
                 push(sheet, image, found);
             }
@@ -198,7 +193,6 @@ impl Look<'_> {
                 self.compose_file(sheet, &place);
             }
         }
-        self.files_of_environment(sheet, root.at);
         sheet.pointers.sort_by_key(|pointer| pointer.place);
         let mut known = BTreeSet::new();
         sheet.pointers.retain(|pointer| known.insert((pointer.path.clone(), pointer.format)));
@@ -226,21 +220,9 @@ impl Look<'_> {
             let builds: Vec<Place> =
                 search.at(&place, "build").into_iter().filter(|build| is_something(tree, build.at)).collect();
             let images = search.at(&place, "image");
-            let policies = search.at(&place, "pull_policy");
-            let pulls_nothing = !policies.is_empty() && policies.iter().all(|policy| self.is_silent(tree, policy));
-            services.push(Service { place, builds, images, pulls_nothing });
+            services.push(Service { place, builds, images });
         }
         services
-    }
-
-    /// Whether a `pull_policy` is one that never pulls, whatever the environment holds.
-    fn is_silent(&self, tree: &Tree<'_>, policy: &Place) -> bool {
-        let text = tree.scalar(policy.at).map(|scalar| self.variables.resolve(&scalar.value));
-        let tagged = tree.node(tree.resolve(policy.at)).tag.is_some();
-        !tagged
-            && text.is_some_and(|text| {
-                text.is_ok_and(|text| text.assumes.is_empty() && matches!(text.text.as_str(), "build" | "never"))
-            })
     }
 
     /// The text at a place with its variables put in, where it is known.
@@ -652,19 +634,6 @@ impl Look<'_> {
         }
     }
 
-    /// `COMPOSE_FILE` in `.env` names the files that Compose reads in place of its own choice.
-    fn files_of_environment(&self, sheet: &mut Sheet<'_, '_>, root: NodeId) {
-        let value = |name: &str| self.variables.set.get(name).and_then(|value| value.as_ref().ok());
-        let Some(files) = value("COMPOSE_FILE") else { return };
-        let separator = value("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
-        let separator = if separator.is_empty() { ":" } else { separator };
-        for file in files.split(separator).filter(|file| !is_elsewhere(file)).map(clean) {
-            if self.input.path.rsplit('/').next() != Some(&file) && self.input.beside.read(&file).is_some() {
-                sheet.point(root, file, false, ID);
-            }
-        }
-    }
-
     /// Shapes that Compose refuses: what they hold is found, whether it runs is not known.
     fn wrong_shapes(&self, sheet: &mut Sheet<'_, '_>, search: &mut Search<'_, '_>, root: &Place) {
         for path in ["services[].image", "services.*[].image"] {
@@ -707,17 +676,12 @@ impl Look<'_> {
     }
 }
 
-/// Marks an image that a service of the file builds under that name.
-fn mark_built(found: &mut Occurrence, is_never_pulled: bool) {
-    const PULLED: &str = "a build of this file makes an image of that name, and Compose pulls it where it is not there; \
-                          with `pull_policy: build` it is only the build's name";
-    if !matches!(found.subject, Subject::Image(_)) {
-        return;
-    }
-    if is_never_pulled {
-        let reason = "the name of what a build of this file makes; its `pull_policy` never pulls it";
-        found.subject = Subject::NotAnImage { reason: reason.to_owned() };
-    } else {
+/// Marks an image that a service of the file builds under that name: judged as it stands, never edited. A `pull_policy`
+/// that never pulls is no reason to skip it: a file that extends or overrides this one may say another.
+fn mark_built(found: &mut Occurrence) {
+    const PULLED: &str =
+        "a build of this file makes an image of that name, and Compose may pull it where it is not there";
+    if matches!(found.subject, Subject::Image(_)) {
         found.uneditable = Some(PULLED.to_owned());
     }
 }
