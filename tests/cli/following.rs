@@ -78,6 +78,21 @@ fn a_file_that_several_name_is_edited_once() {
 }
 
 #[test]
+fn a_named_file_keeps_the_formats_of_its_own_name() {
+    let jobs = format!("j: {{image: \"good:1\", script: [x]}}\n---\n{}", pod("image: good:1"));
+    let repository = with(&[(".gitlab-ci.yml", "include: [{local: /ci/jobs.yml}]\n"), ("ci/jobs.yml", &jobs)]);
+    assert_eq!(listed(&repository, &["ci"]).0, ["ci/jobs.yml:10 good:1"], "a pod alone, while nobody names it");
+    for paths in [&[][..], &[".gitlab-ci.yml"], &["ci", ".gitlab-ci.yml"]] {
+        let (found, unread) = listed(&repository, paths);
+        assert_eq!((found.len(), unread.len()), (2, 0), "{paths:?}: {found:?} {unread:?}");
+    }
+    assert_eq!(code(&repository, &["pin"]), 0);
+    assert_eq!(repository.read("ci/jobs.yml").matches("good:1@sha256:").count(), 2);
+    assert_eq!(code(&repository, &["unpin"]), 0);
+    assert_eq!(repository.read("ci/jobs.yml"), jobs);
+}
+
+#[test]
 fn names_are_followed_from_file_to_file_and_in_circles() {
     let include =
         |path: &str, image: &str| format!("include: [{{local: {path}}}]\nj: {{image: \"{image}\", script: [x]}}\n");
