@@ -1,5 +1,5 @@
-//! The table of verdicts, row by row: what the gate says is held to a second reading of the same
-//! text (`oracle`), which shares no line with the gate. Longer than most files, because table, oracle and cases share one
+//! The table of verdicts, row by row: what the gate says is held to a second reading of the table
+//! (`oracle`), which shares no line with the gate. Longer than most files, because table, oracle and cases share one
 //! registry in memory.
 
 #![allow(clippy::format_push_string, reason = "a policy is built line by line")]
