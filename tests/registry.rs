@@ -522,7 +522,7 @@ async fn proxies_are_used_unless_excepted() {
     let url = Some(format!("http://{}", proxy.host()));
     let router_of = |except: Option<&str>| {
         let proxies = Proxies { http: url.clone(), https: url.clone(), except: except.map(str::to_owned) };
-        Router::new(settings(vec![]), Credentials::new(Sources::default()), FAST, proxies)
+        Router::new(settings(vec![]), Credentials::new(Sources::default()), FAST, proxies, None)
     };
     assert!(ask(&router_of(None), "127.0.0.1:9/app:1", Want::Digest).await.is_ok());
     let answer = ask(&router_of(None), "reg.invalid/app:1", Want::Digest).await;

@@ -38,6 +38,12 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
+    /// Where `repository` is asked for and how, in a text that differs wherever that does.
+    pub(crate) fn way(&self, repository: &Repository) -> String {
+        // Written out by derivation, so that what is added to an endpoint later is in it.
+        format!("{:?}", Endpoint::all(&self.settings, repository))
+    }
+
     async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
         if want == Want::Digest
             && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
