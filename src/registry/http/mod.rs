@@ -8,6 +8,7 @@ mod auth;
 mod challenge;
 mod client;
 mod endpoint;
+mod pool;
 pub mod registry;
 mod token;
 
