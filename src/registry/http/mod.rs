@@ -8,6 +8,7 @@ mod auth;
 mod challenge;
 mod client;
 mod endpoint;
+mod referrers;
 pub mod registry;
 mod token;
 
