@@ -130,6 +130,11 @@ impl Response {
         self.inner.status()
     }
 
+    /// Where the answer came from, redirects followed.
+    pub(crate) fn url(&self) -> &Url {
+        self.inner.url()
+    }
+
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.inner.headers()
     }

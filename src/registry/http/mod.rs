@@ -9,6 +9,7 @@ mod challenge;
 mod client;
 mod endpoint;
 mod pool;
+mod referrers;
 pub mod registry;
 mod token;
 
