@@ -70,6 +70,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "settings.rs",
             "credentials.rs",
             "content.rs",
+            "referrers.rs",
             "memo.rs",
             "blobs.rs",
             "cache/",
