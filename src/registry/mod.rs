@@ -98,6 +98,9 @@ pub trait Registry: Send + Sync {
 
     /// The blob of that digest, at most `limit` bytes long.
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes>;
+
+    /// Says that nothing more will be asked of `repository` in this run, so that nothing need be kept of it.
+    fn done_with(&self, _repository: &Repository) {}
 }
 
 /// Why a registry gave no answer. Only `NotFound` is an answer about the image; all else leaves it undecided.

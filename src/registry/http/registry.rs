@@ -38,6 +38,12 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
+    /// With at most `jobs` requests under way at once, over all hosts.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { auth: self.auth.at_once(jobs), ..self }
+    }
+
     async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
         if want == Want::Digest
             && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
@@ -152,6 +158,12 @@ impl Registry for Http {
             }
             Err(passed.last_word(repository))
         })
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        for endpoint in Endpoint::all(&self.settings, repository) {
+            self.auth.forget(&endpoint);
+        }
     }
 }
 
