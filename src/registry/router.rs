@@ -34,6 +34,12 @@ impl Router {
         Self { settings, http, layouts, memo: Memo::default() }
     }
 
+    /// With at most `jobs` requests to registries under way at once.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { http: self.http.at_once(jobs), ..self }
+    }
+
     fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {
         if let Some(path) = self.settings.entry(repository).and_then(Entry::layout) {
             return Ok(self.layout(path)?);
@@ -86,6 +92,7 @@ impl Registry for Router {
             self.memo.blob(repository, digest, limit, || source.blob(repository, digest, limit)).await
         })
     }
+
     fn referrers<'a>(
         &'a self,
         repository: &'a Repository,
@@ -104,5 +111,10 @@ impl Registry for Router {
                 (answer, _) => answer,
             }
         })
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        self.memo.forget(repository);
+        self.http.done_with(repository);
     }
 }

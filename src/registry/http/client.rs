@@ -2,6 +2,7 @@
 //! It follows redirects by hand, so that no credential and no address slips through one.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +16,8 @@ use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::endpoint::Tls;
+use crate::registry::http::pace::Outcome;
+use crate::registry::http::permit::{Permit, Permits};
 use crate::registry::http::pool::Pools;
 use crate::registry::http::{Deadlines, Proxies};
 
@@ -23,6 +26,7 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    permits: Arc<Permits>,
 }
 
 /// One request.
@@ -66,6 +70,8 @@ pub(crate) struct Response {
     place: String,
     deadline: Instant,
     after: Duration,
+    /// Held until the body is read or let go.
+    permit: Permit,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
     /// What must not appear in a message, should the other side echo it.
@@ -74,18 +80,46 @@ pub(crate) struct Response {
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
-        Self { deadlines, pools: Pools::new(deadlines.connect, proxies, filter.clone()), filter }
+        let pools = Pools::new(deadlines.connect, proxies, filter.clone());
+        Self { deadlines, pools, filter, permits: Permits::new(limits::CONCURRENCY) }
     }
 
-    /// Sends `ask` and follows its redirects, until the head of an answer is there.
+    /// With at most `jobs` requests under way at once.
+    pub(crate) fn at_once(&self, jobs: usize) {
+        self.permits.bound(jobs);
+    }
+
+    /// Sends `ask`, when it is its turn, and follows its redirects, until the head of an answer is there.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
         let after = self.deadlines.request;
-        let deadline = Instant::now() + after;
         let place = ask.place.clone();
-        timeout_at(deadline, self.follow(ask, deadline)).await.unwrap_or_else(|_| Err(timed_out(place, after)))
+        let origin = ask.url.origin().ascii_serialization();
+        let mut permit = self.permits.take(&origin).await.map_err(|outcome| given_up(&place, outcome))?;
+        let deadline = Instant::now() + after;
+        let answer = timeout_at(deadline, self.follow(ask)).await;
+        let (inner, left, sent) = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                permit.says(outcome_of(&failure.error));
+                return Err(failure);
+            }
+            Err(_) => {
+                permit.says(Outcome::Failed);
+                return Err(timed_out(place, after));
+            }
+        };
+        permit.says(outcome_of_status(inner.status()));
+        if matches!(inner.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && let Some(wait) = retry_after(inner.headers(), SystemTime::now())
+            && wait <= self.deadlines.retry_after
+        {
+            permit.rest(wait);
+        }
+        Ok(Response { inner, place, deadline, after, permit, left, sent })
     }
 
-    async fn follow(&self, ask: Ask, deadline: Instant) -> Result<Response, Failure> {
+    /// The answer at the end of all redirects, whether another origin gave it, and the credential that was sent.
+    async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool, Option<HeaderValue>), Failure> {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
         let sent = authorization.clone();
         let mut left = false;
@@ -108,7 +142,7 @@ impl Client {
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
+                return Ok((inner, left, sent));
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
@@ -169,9 +203,27 @@ impl Response {
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         match timeout_at(self.deadline, self.inner.chunk()).await {
-            Err(_) => Err(timed_out(self.place.clone(), self.after)),
+            Err(_) => {
+                self.permit.says(Outcome::Failed);
+                Err(timed_out(self.place.clone(), self.after))
+            }
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() }),
+            Ok(Err(error)) => {
+                self.permit.says(Outcome::Failed);
+                Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() })
+            }
+        }
+    }
+
+    /// Reads a short body to its end, because an unread one costs an HTTP/1.1 connection; a long one is let go.
+    pub(crate) async fn drain(mut self) {
+        let mut left = limits::ERROR_BYTES;
+        let end = Instant::now() + limits::DRAIN;
+        while let Ok(Ok(Some(piece))) = timeout_at(end, self.inner.chunk()).await {
+            if piece.len() > left {
+                break;
+            }
+            left -= piece.len();
         }
     }
 
@@ -272,6 +324,32 @@ fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
 fn timed_out(host: String, after: Duration) -> Failure {
     // Whoever was silent for the whole deadline is not asked again: three deadlines would be minutes.
     RegistryError::TimedOut { host, after }.into()
+}
+
+fn given_up(place: &str, last: Outcome) -> Failure {
+    let host = place.to_owned();
+    if last == Outcome::Limited {
+        return RegistryError::RateLimited { host, retry_after: None }.into();
+    }
+    let detail = "it has failed again and again, and is asked no more in this run".to_owned();
+    RegistryError::Unreachable { host, detail }.into()
+}
+
+/// What an answer's status says of the host's strength; an answer that nobody likes is an answer.
+fn outcome_of_status(status: StatusCode) -> Outcome {
+    match status.as_u16() {
+        429 => Outcome::Limited,
+        502..=504 => Outcome::Failed,
+        500.. => Outcome::Unclear,
+        _ => Outcome::Served,
+    }
+}
+
+fn outcome_of(error: &RegistryError) -> Outcome {
+    match error {
+        RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. } => Outcome::Failed,
+        _ => Outcome::Unclear,
+    }
 }
 
 fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {

@@ -102,11 +102,6 @@ impl Endpoint {
         self.speech != Speech::Https || self.tls == Tls::Unverified
     }
 
-    /// The scope of a token that reads this repository.
-    pub(crate) fn scope(&self) -> String {
-        format!("repository:{}:pull", self.path)
-    }
-
     /// The address of a manifest.
     pub(crate) fn manifest(&self, target: Target<'_>) -> String {
         let name = match target {

@@ -6,8 +6,12 @@
 mod address;
 mod auth;
 mod challenge;
+mod claim;
 mod client;
+mod desk;
 mod endpoint;
+mod pace;
+mod permit;
 mod pool;
 mod referrers;
 pub mod registry;

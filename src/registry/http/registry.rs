@@ -38,6 +38,12 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
+    /// With at most `jobs` requests under way at once, over all hosts.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { auth: self.auth.at_once(jobs), ..self }
+    }
+
     async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
         if want == Want::Digest
             && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
@@ -161,6 +167,12 @@ impl Registry for Http {
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers> {
         Box::pin(referrers::list(self, repository, subject, kind))
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        for endpoint in Endpoint::all(&self.settings, repository) {
+            self.auth.forget(&endpoint);
+        }
     }
 }
 
