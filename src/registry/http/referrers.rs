@@ -112,7 +112,7 @@ async fn by_api(
 
 /// 404 is what the specification asks of a registry without the API; some say it in other ways.
 fn has_no_api(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 405 | 501, .. })
+    matches!(error, RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 405 | 406 | 501, .. })
 }
 
 /// One page and the address of the next one.
