@@ -157,7 +157,8 @@ fn next_page(endpoint: &Endpoint, path: &str, response: &Response) -> Result<Opt
     if url.path().replace("%3A", ":").replace("%3a", ":") != path {
         return Err(wrong("is another list"));
     }
-    Ok(Some(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))))
+    let query = url.query().filter(|query| !query.is_empty());
+    Ok(Some(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))))
 }
 
 /// The targets of the links with the relation `next`; `None` where the text is no list of links.
