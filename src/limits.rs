@@ -1,4 +1,4 @@
-//! Every limit in one place, each with its reason (soundness rules 19 and 20).
+//! Every limit in one place, each with its reason.
 //! A limit that is reached is a finding or an error that names it, never a shorter answer.
 
 use std::time::Duration;
