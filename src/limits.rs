@@ -17,6 +17,8 @@ pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
 pub const REDIRECTS: usize = 5;
 /// Largest answer of a token endpoint, in bytes.
 pub const TOKEN_BYTES: usize = 1 << 20;
+/// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
+pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.
 pub const ERROR_BYTES: usize = 16 << 10;
 /// Time to connect.

@@ -13,7 +13,8 @@ use crate::registry::RegistryError;
 use crate::registry::credentials::{Credential, Credentials};
 use crate::registry::http::challenge::Challenge;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
-use crate::registry::http::endpoint::{Endpoint, Speech, Tls};
+use crate::registry::http::endpoint::{Endpoint, Speech};
+use crate::registry::http::tls::Tls;
 use crate::registry::http::token::{self, Token};
 use crate::registry::settings::Scheme;
 
@@ -90,6 +91,11 @@ struct Pass {
 impl Auth {
     pub(crate) fn new(client: Client, credentials: Credentials) -> Self {
         Self { client, credentials, hosts: Mutex::default() }
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.client.cleanse(error)
     }
 
     /// Sends `read` to `endpoint`, with what it asks for. A 401 that comes back is the last word.

@@ -2,6 +2,7 @@
 //! It follows redirects by hand, so that no credential and no address slips through one.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -14,8 +15,9 @@ use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
-use crate::registry::http::endpoint::Tls;
 use crate::registry::http::pool::Pools;
+use crate::registry::http::secrets::Secrets;
+use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
@@ -23,6 +25,7 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    secrets: Arc<Secrets>,
 }
 
 /// One request.
@@ -68,13 +71,19 @@ pub(crate) struct Response {
     after: Duration,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
-    /// What must not appear in a message, should the other side echo it.
-    sent: Option<HeaderValue>,
+    secrets: Arc<Secrets>,
 }
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
-        Self { deadlines, pools: Pools::new(deadlines.connect, proxies, filter.clone()), filter }
+        let filter = filter.and(proxies.places());
+        let pools = Pools::new(deadlines.connect, proxies, filter.clone());
+        Self { deadlines, filter, pools, secrets: Arc::default() }
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.secrets.cleanse(error)
     }
 
     /// Sends `ask` and follows its redirects, until the head of an answer is there.
@@ -87,11 +96,11 @@ impl Client {
 
     async fn follow(&self, ask: Ask, deadline: Instant) -> Result<Response, Failure> {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
-        let sent = authorization.clone();
+        self.secrets.note(authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
-            let pool = self.pools.get(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
+            let pool = self.pools.get(&tls, &url)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept)
@@ -108,16 +117,20 @@ impl Client {
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
+                return Ok(Response {
+                    inner,
+                    place,
+                    deadline,
+                    after: self.deadlines.request,
+                    left,
+                    secrets: Arc::clone(&self.secrets),
+                });
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
                 authorization = None;
                 left = true;
-                // "Unverified" was declared for the registry, not for where it sends us.
-                if tls == Tls::Unverified {
-                    tls = Tls::System;
-                }
+                tls = tls.elsewhere();
             }
             url = next;
         }
@@ -200,24 +213,7 @@ impl Response {
         let first = &value["errors"][0];
         let said = ["message", "code"].iter().find_map(|key| first[key].as_str().filter(|text| !text.is_empty()));
         let said = said.or_else(|| self.status().canonical_reason()).unwrap_or("no reason given");
-        self.without_secrets(&plain(said))
-    }
-
-    /// A hostile registry may echo what it was sent.
-    fn without_secrets(&self, text: &str) -> String {
-        use base64::Engine as _;
-        let Some((scheme, secret)) = self.sent.as_ref().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-            return text.to_owned();
-        };
-        let mut text = text.replace(secret, "***");
-        let decoded = base64::engine::general_purpose::STANDARD.decode(secret).unwrap_or_default();
-        if let (true, Ok(decoded)) = (scheme == "Basic", String::from_utf8(decoded)) {
-            let password = decoded.split_once(':').map_or("", |(_, password)| password);
-            if !password.is_empty() {
-                text = text.replace(password, "***");
-            }
-        }
-        text
+        plain(&self.secrets.hide(said))
     }
 }
 

@@ -13,10 +13,11 @@ use url::Url;
 
 use crate::limits;
 use crate::registry::RegistryError;
+use crate::registry::content::plain;
 use crate::registry::credentials::{Credential, Credentials, Secret};
-use crate::registry::http::challenge::{self, Challenge};
+use crate::registry::http::challenge::{self, Challenge, Owner};
 use crate::registry::http::client::{Ask, Client, Failure, Response};
-use crate::registry::http::endpoint::{Endpoint, Tls};
+use crate::registry::http::endpoint::Endpoint;
 use crate::registry::settings::Scheme;
 
 /// How long a token lives that does not say so (distribution, `docs/content/spec/auth/token.md`).
@@ -50,9 +51,12 @@ pub(crate) async fn issue(
         unreachable!("only a bearer challenge leads to a token")
     };
     let registry = endpoint.url(scheme, "/v2/")?;
-    let realm = challenge::realm(realm, &registry, endpoint.plain()).map_err(|error| {
-        let host = Url::parse(realm).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-        RegistryError::Refused { reason: format!("{}: {error} ({host})", endpoint.host) }
+    let (realm, owner) = challenge::realm(realm, &registry, endpoint.plain(), declared(endpoint)).map_err(|error| {
+        // Without a user name that may stand in it, and without its query.
+        let asked = Url::parse(realm).ok().filter(Url::has_host);
+        let asked =
+            asked.map(|url| format!("{}{}", url.origin().ascii_serialization(), url.path())).unwrap_or_default();
+        RegistryError::Refused { reason: plain(&format!("{}: {error}{}", endpoint.host, error.advice(&asked))) }
     })?;
     let credential = credentials.find(&endpoint.host, &endpoint.path).await?;
     if let Some(Credential::RegistryToken(token)) = &credential {
@@ -60,7 +64,7 @@ pub(crate) async fn issue(
     }
     let place = realm.host_str().unwrap_or_default().to_owned();
     let asked = Instant::now();
-    let response = client.send(token_ask(endpoint, &registry, realm, service.as_deref(), credential)?).await?;
+    let response = client.send(token_ask(endpoint, realm, owner, service.as_deref(), credential)?).await?;
     if response.status() != StatusCode::OK {
         return Err(token_failure(endpoint, &place, response).await);
     }
@@ -75,16 +79,23 @@ pub(crate) async fn issue(
     Ok(Token { header, until: asked + usable(answer.expires_in) })
 }
 
+fn declared(endpoint: &Endpoint) -> impl Iterator<Item = &Url> {
+    endpoint.realms.iter().map(|(url, _)| url)
+}
+
 /// The request for a token: GET, or POST with a refresh token (distribution, `spec/auth/token.md` and `oauth.md`).
 fn token_ask(
     endpoint: &Endpoint,
-    registry: &Url,
     mut realm: Url,
+    owner: Owner,
     service: Option<&str>,
     credential: Option<Credential>,
 ) -> Result<Ask, RegistryError> {
-    let own = realm.host_str() == registry.host_str();
-    let tls = if endpoint.tls == Tls::Unverified && !own { Tls::System } else { endpoint.tls.clone() };
+    let tls = match owner {
+        Owner::Registry => endpoint.tls.clone(),
+        Owner::Known => endpoint.tls.elsewhere(),
+        Owner::Declared(at) => endpoint.realms.get(at).map(|(_, tls)| tls.clone()).unwrap_or_default(),
+    };
     let (mut method, mut authorization, mut form) = (Method::GET, None, None);
     let scope = endpoint.scope();
     let common = service.map(|service| ("service", service)).into_iter().chain([("scope", scope.as_str())]);
@@ -103,7 +114,8 @@ fn token_ask(
         }
     }
     let place = realm.host_str().unwrap_or_default().to_owned();
-    let loopback = own && endpoint.loopback();
+    // A declared one on this machine is let through by its declaration.
+    let loopback = matches!(owner, Owner::Registry | Owner::Known) && endpoint.loopback();
     // No redirects: what a token endpoint answers elsewhere, without the credentials, would be an anonymous token.
     Ok(Ask { place, method, url: realm, tls, loopback, authorization, accept: "application/json", form, redirects: 0 })
 }
