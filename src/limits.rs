@@ -27,6 +27,8 @@ pub const TOKEN_SCOPES: usize = 32;
 pub const TOKEN_URL_BYTES: usize = 4 << 10;
 /// Longest header with a token for several repositories, in bytes: common servers take 8 KiB for a whole request head.
 pub const TOKEN_HEADER_BYTES: usize = 6 << 10;
+/// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
+pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.
 pub const ERROR_BYTES: usize = 16 << 10;
 /// Longest time that is spent on the rest of an error's body, to keep its connection.

@@ -41,7 +41,12 @@ impl Router {
     }
 
     fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {
-        if let Some(path) = self.settings.entry(repository).and_then(Entry::layout) {
+        let entry = self.settings.entry(repository);
+        if entry.is_some_and(Entry::blocked) {
+            let reason = format!("{repository} is blocked by the settings of registries on this machine");
+            return Err(RegistryError::Refused { reason });
+        }
+        if let Some(path) = entry.and_then(Entry::layout) {
             return Ok(self.layout(path)?);
         }
         if self.settings.offline() {

@@ -125,7 +125,7 @@ impl Http {
             };
             let wait = failure.wait.unwrap_or_else(|| self.deadlines.backoff * (1 << (tried - 1).min(8)));
             if !failure.again || tried >= self.deadlines.attempts || wait > self.deadlines.retry_after {
-                return Err(failure.error);
+                return Err(self.auth.cleanse(failure.error));
             }
             tried += 1;
             tokio::time::sleep(jittered(wait, failure.wait.is_some())).await;
@@ -137,7 +137,7 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
+            for endpoint in Endpoint::all(&self.settings, repository, target) {
                 match self.named(&endpoint, target, want).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -150,7 +150,7 @@ impl Registry for Http {
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
+            for endpoint in Endpoint::all(&self.settings, repository, Target::Digest(digest)) {
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -170,7 +170,7 @@ impl Registry for Http {
     }
 
     fn done_with(&self, repository: &Repository) {
-        for endpoint in Endpoint::all(&self.settings, repository) {
+        for endpoint in Endpoint::every(&self.settings, repository) {
             self.auth.forget(&endpoint);
         }
     }
