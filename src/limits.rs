@@ -1,4 +1,4 @@
-//! Every limit in one place, each with its reason (soundness rules 19 and 20).
+//! Every limit in one place, each with its reason.
 //! A limit that is reached is a finding or an error that names it, never a shorter answer.
 
 use std::time::Duration;
@@ -13,6 +13,10 @@ pub const INDEX_CHILDREN: usize = 1_000;
 pub const INDEX_DEPTH: usize = 3;
 /// Largest `index.json` of a layout on disk, in bytes: some ten thousand images.
 pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
+/// Most referrers of one image: real images have a handful, and each may have to be fetched and verified.
+pub const REFERRERS: usize = 50;
+/// Most pages of one list of referrers: registries give 50 or more a page, so a list within the limit needs one or two.
+pub const REFERRER_PAGES: usize = 20;
 /// Redirects that one request follows.
 pub const REDIRECTS: usize = 5;
 /// Largest answer of a token endpoint, in bytes.

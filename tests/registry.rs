@@ -1,5 +1,5 @@
 //! Registries that lie, stall, limit and redirect, each lie with the exact error that it must end in.
-//! Named after the rules in the design's list of what keeps a verdict sound (identity, limits, network, credentials).
+//! Tests of identity, limits, network and credentials; a number in a name groups those of one promise.
 //!
 //! Longer than most files: one function a lie, and they share the few helpers at the top.
 

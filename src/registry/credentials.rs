@@ -114,10 +114,11 @@ impl Credentials {
         Self { sources, deadline, config: OnceCell::new(), known: Mutex::default() }
     }
 
-    /// What is stored for `host` (as in a reference: `docker.io`, `reg.corp:5000`); `None` when nothing is.
+    /// What is stored for the repository `path` at `host` (as in a reference: `docker.io`, `reg.corp:5000`); `None`
+    /// when nothing is.
     ///
     /// A file that can't be read and a helper that fails are errors, never "nothing is stored".
-    pub async fn find(&self, host: &str) -> Result<Option<Credential>, RegistryError> {
+    pub async fn find(&self, host: &str, _path: &str) -> Result<Option<Credential>, RegistryError> {
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(known.entry(host.to_owned()).or_default())

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::registry::{Manifest, RegistryError};
+use crate::registry::{Manifest, Referrers, RegistryError};
 
 /// The memory of one run; errors are remembered too, so that a run does not contradict itself.
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Memo {
     manifests: Table<(Repository, Digest), Manifest>,
     /// The limit is part of the key: what is too long for one reader may not be for another.
     blobs: Table<(Repository, Digest, usize), Bytes>,
+    /// The artifact type is that which the list was asked for; `None` is the whole list.
+    referrers: Table<(Repository, Digest, Option<String>), Referrers>,
 }
 
 struct Table<K, V>(Mutex<HashMap<K, Cell<V>>>);
@@ -83,5 +85,18 @@ impl Memo {
         F: Future<Output = Result<Bytes, RegistryError>>,
     {
         self.blobs.once((repository.clone(), digest.clone(), limit), read).await
+    }
+    /// The list of referrers, asked for by the first that needs it.
+    pub(crate) async fn referrers<F>(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        kind: Option<&str>,
+        read: impl FnOnce() -> F,
+    ) -> Result<Referrers, RegistryError>
+    where
+        F: Future<Output = Result<Referrers, RegistryError>>,
+    {
+        self.referrers.once((repository.clone(), subject.clone(), kind.map(str::to_owned)), read).await
     }
 }

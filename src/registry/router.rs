@@ -15,7 +15,7 @@ use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
 use crate::registry::memo::Memo;
 use crate::registry::settings::{Entry, Settings};
-use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want, referrers};
 
 /// All registries of a run behind one seam; nothing of the same repository and digest is read twice.
 pub struct Router {
@@ -84,6 +84,25 @@ impl Registry for Router {
         Box::pin(async move {
             let source = self.source(repository)?;
             self.memo.blob(repository, digest, limit, || source.blob(repository, digest, limit)).await
+        })
+    }
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        kind: Option<&'a str>,
+    ) -> Answer<'a, Referrers> {
+        Box::pin(async move {
+            let source = self.source(repository)?;
+            let ask = |kind| {
+                self.memo.referrers(repository, subject, kind, move || source.referrers(repository, subject, kind))
+            };
+            match (ask(None).await, kind) {
+                (Ok(all), Some(kind)) => Ok(referrers::only(all, kind)),
+                // Of one kind there may be few enough.
+                (Err(RegistryError::TooMany { .. }), Some(_)) => ask(kind).await,
+                (answer, _) => answer,
+            }
         })
     }
 }

@@ -188,7 +188,7 @@ impl Auth {
         if *challenge != Challenge::Basic {
             return self.token(endpoint, host, scheme, challenge).await;
         }
-        match self.credentials.find(&endpoint.host).await? {
+        match self.credentials.find(&endpoint.host, &endpoint.path).await? {
             None => Err(unauthorized("no credentials are stored for it")),
             Some(Credential::Basic { user, password }) => {
                 Ok(Pass { header: token::basic(&user, &password)?, new: true })

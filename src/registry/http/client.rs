@@ -1,9 +1,7 @@
 //! One request with its redirects, deadline and limit; the only place where a connection is made.
 //! It follows redirects by hand, so that no credential and no address slips through one.
 
-use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -17,14 +15,14 @@ use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::endpoint::Tls;
+use crate::registry::http::pool::Pools;
 use crate::registry::http::{Deadlines, Proxies};
 
-/// The connections of a run: one pool for each way to verify TLS.
+/// The requests of a run, over one pool of connections for each way to verify TLS.
 pub(crate) struct Client {
     deadlines: Deadlines,
-    proxies: Proxies,
     filter: Filter,
-    pools: Mutex<HashMap<Tls, reqwest::Client>>,
+    pools: Pools,
 }
 
 /// One request.
@@ -76,7 +74,7 @@ pub(crate) struct Response {
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
-        Self { deadlines, proxies, filter, pools: Mutex::default() }
+        Self { deadlines, pools: Pools::new(deadlines.connect, proxies, filter.clone()), filter }
     }
 
     /// Sends `ask` and follows its redirects, until the head of an answer is there.
@@ -93,7 +91,7 @@ impl Client {
         let mut left = false;
         for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
-            let pool = self.pool(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
+            let pool = self.pools.get(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
             let mut request = pool
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept)
@@ -125,60 +123,16 @@ impl Client {
         }
         Err(malformed(&place, &format!("more than {redirects} redirects")).into())
     }
-
-    fn pool(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(tls) {
-            return Ok(pool.clone());
-        }
-        let pool = self.build(tls)?;
-        pools.insert(tls.clone(), pool.clone());
-        Ok(pool)
-    }
-
-    fn build(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
-        // Two providers in one program panic, so it is chosen here; a second call is harmless.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let local =
-            |path: &str, error: &dyn Error| RegistryError::Local { path: path.to_owned(), detail: chain(error) };
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_rustls()
-            .dns_resolver(self.filter.clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(self.deadlines.connect)
-            .user_agent(concat!("plimsoll/", env!("CARGO_PKG_VERSION")))
-            .no_proxy();
-        let except = self.proxies.except.as_deref().and_then(reqwest::NoProxy::from_string);
-        if let Some(url) = &self.proxies.http {
-            let proxy = reqwest::Proxy::http(url).map_err(|error| local("HTTP_PROXY", &error.without_url()))?;
-            builder = builder.proxy(proxy.no_proxy(except.clone()));
-        }
-        if let Some(url) = &self.proxies.https {
-            let proxy = reqwest::Proxy::https(url).map_err(|error| local("HTTPS_PROXY", &error.without_url()))?;
-            builder = builder.proxy(proxy.no_proxy(except));
-        }
-        match tls {
-            Tls::System => {}
-            Tls::Unverified => builder = builder.tls_danger_accept_invalid_certs(true),
-            Tls::Also(path) => {
-                let name = path.display().to_string();
-                let pem = std::fs::read(path).map_err(|error| local(&name, &error))?;
-                let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| local(&name, &error))?;
-                if found.is_empty() {
-                    return Err(RegistryError::Local { path: name, detail: "no certificate in it".to_owned() });
-                }
-                builder = builder.tls_certs_merge(found);
-            }
-        }
-        builder.build().map_err(|error| local("TLS", &error))
-    }
 }
 
 impl Response {
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status()
+    }
+
+    /// Where the answer came from, redirects followed.
+    pub(crate) fn url(&self) -> &Url {
+        self.inner.url()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -278,7 +232,7 @@ impl Response {
 }
 
 /// An error with its causes, without a URL.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

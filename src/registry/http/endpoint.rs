@@ -121,7 +121,12 @@ impl Endpoint {
         format!("/v2/{}/blobs/{digest}", self.path)
     }
 
-    /// The whole URL of `path` (made of grammar-checked parts) in `scheme`.
+    /// The address of the list of a manifest's referrers.
+    pub(crate) fn referrers(&self, subject: &Digest) -> String {
+        format!("/v2/{}/referrers/{subject}", self.path)
+    }
+
+    /// The whole URL of `path` (made of grammar-checked parts, with a query or without) in `scheme`.
     pub(crate) fn url(&self, scheme: Scheme, path: &str) -> Result<Url, RegistryError> {
         let scheme = match scheme {
             Scheme::Http => "http",
@@ -135,7 +140,8 @@ impl Endpoint {
         };
         // `2130706433` and `0x7f.1` are other spellings of an address; IPv6 has harmless ones.
         let same = url.host_str() == Some(name) || name.starts_with('[');
-        if same && url.path() == path { Ok(url) } else { Err(refused()) }
+        let whole = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        if same && whole == path { Ok(url) } else { Err(refused()) }
     }
 }
 

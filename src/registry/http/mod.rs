@@ -8,6 +8,8 @@ mod auth;
 mod challenge;
 mod client;
 mod endpoint;
+mod pool;
+mod referrers;
 pub mod registry;
 mod token;
 

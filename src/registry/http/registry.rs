@@ -18,16 +18,16 @@ use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
-use crate::registry::http::{Deadlines, Proxies};
+use crate::registry::http::{Deadlines, Proxies, referrers};
 use crate::registry::settings::Settings;
-use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
 /// Registries over HTTP, with their mirrors.
 pub struct Http {
-    settings: Arc<Settings>,
-    auth: Auth,
+    pub(super) settings: Arc<Settings>,
+    pub(super) auth: Auth,
     deadlines: Deadlines,
 }
 
@@ -90,7 +90,7 @@ impl Http {
         })
     }
 
-    async fn get(&self, endpoint: &Endpoint, target: Target<'_>) -> Result<Manifest, Failure> {
+    pub(super) async fn get(&self, endpoint: &Endpoint, target: Target<'_>) -> Result<Manifest, Failure> {
         let path = endpoint.manifest(target);
         let response = self.auth.send(endpoint, &Read { method: Method::GET, path: &path, accept: ACCEPT }).await?;
         let response = success(response).await?;
@@ -125,7 +125,7 @@ impl Http {
     }
 
     /// Tries what may get better, a bounded number of times, no sooner than the registry says.
-    async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, RegistryError>
+    pub(super) async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, RegistryError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -174,18 +174,27 @@ impl Registry for Http {
             Err(passed.last_word(repository))
         })
     }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        kind: Option<&'a str>,
+    ) -> Answer<'a, Referrers> {
+        Box::pin(referrers::list(self, repository, subject, kind))
+    }
 }
 
 /// What the mirrors said that could not answer.
 #[derive(Default)]
-struct Passed {
+pub(super) struct Passed {
     not_found: Option<RegistryError>,
     failed: Option<RegistryError>,
 }
 
 impl Passed {
     /// Takes note of an error that the next place may not have; one that tells of a lie ends the matter.
-    fn by(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+    pub(super) fn by(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         match error {
             RegistryError::NotFound { .. } => self.not_found = Some(error),
             RegistryError::Unreachable { .. }
@@ -200,13 +209,13 @@ impl Passed {
     }
 
     /// "Not found" only where every place said so.
-    fn last_word(self, repository: &Repository) -> RegistryError {
+    pub(super) fn last_word(self, repository: &Repository) -> RegistryError {
         let nobody = || RegistryError::Refused { reason: format!("no mirror can hold {repository}") };
         self.failed.or(self.not_found).unwrap_or_else(nobody)
     }
 }
 
-async fn success(response: Response) -> Result<Response, Failure> {
+pub(super) async fn success(response: Response) -> Result<Response, Failure> {
     if response.status() == StatusCode::OK { Ok(response) } else { Err(response.failure().await) }
 }
 

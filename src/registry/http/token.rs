@@ -54,7 +54,7 @@ pub(crate) async fn issue(
         let host = Url::parse(realm).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         RegistryError::Refused { reason: format!("{}: {error} ({host})", endpoint.host) }
     })?;
-    let credential = credentials.find(&endpoint.host).await?;
+    let credential = credentials.find(&endpoint.host, &endpoint.path).await?;
     if let Some(Credential::RegistryToken(token)) = &credential {
         return Ok(Token { header: bearer(token)?, until: Instant::now() + LONGEST_LIFE });
     }
