@@ -70,6 +70,8 @@ pub enum Body {
     Silence,
     /// The connection is closed without a word.
     Reset,
+    /// These bytes in place of head and body, and then the connection is closed.
+    Raw(Vec<u8>),
 }
 
 /// An answer.
@@ -204,6 +206,8 @@ struct Shared {
     behaviour: Behaviour,
     content: Mutex<Content>,
     log: Mutex<Vec<Request>>,
+    /// How often each method and path was asked for.
+    asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
     port: u16,
 }
@@ -231,6 +235,7 @@ impl Server {
                     behaviour,
                     content: Mutex::default(),
                     log: Mutex::default(),
+                    asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
                     port,
                 });
@@ -379,12 +384,16 @@ impl Shared {
         let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let mut log = self.log.lock().unwrap();
-        let before = log.iter().filter(|other| other.method == method && other.path == path).count();
+        let before = {
+            let mut asked = self.asked.lock().unwrap();
+            let count = asked.entry((method.clone(), path.to_owned())).or_default();
+            *count += 1;
+            *count - 1
+        };
         let (path, query) = (path.to_owned(), query.to_owned());
         let body = String::from_utf8_lossy(&body).into_owned();
         let request = Request { method, path, query, headers, body, before };
-        log.push(request.clone());
+        self.log.lock().unwrap().push(request.clone());
         Ok(Some(request))
     }
 
@@ -503,6 +512,11 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             return Ok(false);
         }
         Body::Reset => return Ok(false),
+        Body::Raw(bytes) => {
+            socket.write_all(bytes).await?;
+            socket.flush().await?;
+            return Ok(false);
+        }
         Body::Endless | Body::Drip(_) => None,
     };
     match length {
@@ -530,7 +544,7 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             tokio::time::sleep(pause).await;
         },
         Body::Stall => tokio::time::sleep(Duration::from_secs(600)).await,
-        Body::Silence | Body::Reset => {}
+        Body::Silence | Body::Reset | Body::Raw(_) => {}
     }
     socket.flush().await?;
     Ok(false)

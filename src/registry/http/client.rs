@@ -243,6 +243,11 @@ impl Response {
         let error = match status {
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
+            // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
+            StatusCode::NOT_FOUND if self.left => {
+                let detail = format!("{detail}, from where it redirects to");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
             StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
             status => RegistryError::Status { host, status: status.as_u16(), detail },

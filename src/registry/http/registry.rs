@@ -44,14 +44,32 @@ impl Http {
         Self { auth: self.auth.at_once(jobs), ..self }
     }
 
-    async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
-        if want == Want::Digest
-            && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
-        {
-            return Ok(Named { digest, known_by: KnownBy::Header, manifest: None });
+    async fn named(
+        &self,
+        endpoint: &Endpoint,
+        target: Target<'_>,
+        want: Want,
+        last: bool,
+    ) -> Result<Named, RegistryError> {
+        if want == Want::Digest {
+            match self.again(move || self.head(endpoint, target)).await {
+                Ok(Some(digest)) => return Ok(Named { digest, known_by: KnownBy::Header, manifest: None }),
+                Ok(None) => {}
+                Err(RegistryError::NotFound { .. }) if last => return Err(self.absent(endpoint, target).await),
+                Err(error) => return Err(error),
+            }
         }
         let manifest = self.again(move || self.get(endpoint, target)).await?;
         Ok(Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
+    }
+
+    /// What a 404 to a HEAD comes to: some registries and caches know no HEAD and say 404 to every one, so a GET has
+    /// to say it too. Where it brings a manifest the two contradict each other, and neither is believed.
+    async fn absent(&self, endpoint: &Endpoint, target: Target<'_>) -> RegistryError {
+        match self.again(move || self.get(endpoint, target)).await {
+            Ok(_) => malformed(&endpoint.host, "404 to a HEAD, and a manifest to a GET of the same name"),
+            Err(error) => error,
+        }
     }
 
     /// The digest in the header; `None` where only a GET can tell.
@@ -137,8 +155,11 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository, target) {
-                match self.named(&endpoint, target, want).await {
+            let endpoints = Endpoint::all(&self.settings, repository, target);
+            // Where the registry itself is asked last, a mirror's "not found" need not be sure.
+            let only_mirrors = endpoints.iter().all(|endpoint| endpoint.mirror);
+            for endpoint in endpoints {
+                match self.named(&endpoint, target, want, only_mirrors || !endpoint.mirror).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
                 }
