@@ -68,7 +68,7 @@ const SHARED: [(&str, &[&str]); 8] = [
         "registry/",
         &[
             "mod.rs",
-            "settings.rs",
+            "settings/",
             "credentials.rs",
             "content.rs",
             "referrers.rs",

@@ -320,7 +320,8 @@ async fn what_came_over_one_way_is_not_believed_over_another() {
     let scene = Scene::new();
     let registry = Server::start(Behaviour::default());
     let name = format!("{}/app@{}", registry.host(), scene.digest);
-    let by_mirror = RawEntry { mirrors: vec![format!("http://{}", scene.server.host())], ..entry(&registry.host()) };
+    let by_mirror =
+        RawEntry { mirrors: vec![format!("http://{}", scene.server.host()).into()], ..entry(&registry.host()) };
     let ask_by = async |entries: Vec<RawEntry>| {
         ask(&router_of(settings(entries), Some(scene.cache())), &name, Want::Content).await
     };

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use plimsoll::limits;
 use plimsoll::registry::cache::Cache;
 use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::{Deadlines, Proxies};
+use plimsoll::registry::http::{Deadlines, Proxies, RawProxies};
 use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::{RawEntry, Settings};
 use plimsoll::report::visible_lines;
@@ -71,18 +71,20 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &
             layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
             entries.push(RawEntry {
                 prefix: entry.prefix.clone(),
-                mirrors: entry.mirrors.clone(),
+                mirrors: entry.mirrors.iter().map(|mirror| mirror.as_str().into()).collect(),
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
                 ca: entry.ca.as_ref().map(place),
                 layout: entry.layout.as_ref().map(place),
+                ..RawEntry::default()
             });
         }
     }
     let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
     let cache = if asking.no_cache { None } else { cache() };
     let credentials = Credentials::new(sources());
-    let router = Router::new(settings, credentials, Deadlines::STANDARD, proxies(), cache.clone());
+    let router =
+        Router::new(settings, credentials, Deadlines::STANDARD, proxies()?, cache.clone()).at_once(asking.jobs);
     Ok(Network { router, layouts, cache })
 }
 
@@ -107,12 +109,13 @@ fn sources() -> Sources {
     Sources { docker_config: folder.map(|folder| folder.join("config.json")), search: env::var_os("PATH") }
 }
 
-fn proxies() -> Proxies {
+fn proxies() -> anyhow::Result<Proxies> {
     let variable =
         |names: [&str; 2]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    Proxies {
+    Ok(Proxies::new(&RawProxies {
         http: variable(["http_proxy", "HTTP_PROXY"]),
         https: variable(["https_proxy", "HTTPS_PROXY"]),
+        all: variable(["all_proxy", "ALL_PROXY"]),
         except: variable(["no_proxy", "NO_PROXY"]),
-    }
+    })?)
 }

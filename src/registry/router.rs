@@ -42,10 +42,20 @@ impl Router {
         Self { settings, http, layouts, memo: Memo::default(), cache }
     }
 
-    /// The layout that answers for `repository`, in place of everything else.
+    /// With at most `jobs` requests to registries under way at once.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { http: self.http.at_once(jobs), ..self }
+    }
+
+    /// The layout that answers for `repository`, in place of everything else; a blocked one is not answered for at all.
     fn layout_of(&self, repository: &Repository) -> Result<Option<&Layout>, RegistryError> {
-        let path = self.settings.entry(repository).and_then(Entry::layout);
-        path.map(|path| self.layout(path)).transpose()
+        let entry = self.settings.entry(repository);
+        if entry.is_some_and(Entry::blocked) {
+            let reason = format!("{repository} is blocked by the settings of registries on this machine");
+            return Err(RegistryError::Refused { reason });
+        }
+        entry.and_then(Entry::layout).map(|path| self.layout(path)).transpose()
     }
 
     /// The network, unless it must not be asked.
@@ -163,7 +173,7 @@ impl Cached<'_> {
                 // A tag may move back to what is held, too.
                 Ok(answer) => named = self.manifest(&answer.digest).map(by_bytes),
                 // A registry whose HEAD is broken is asked as if there were no cache.
-                Err(RegistryError::Malformed { .. } | RegistryError::NotFound { .. }) => {}
+                Err(RegistryError::Malformed { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -210,7 +220,10 @@ impl Registry for Router {
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers> {
         Box::pin(async move {
-            let source = self.source(repository)?;
+            let source: &dyn Registry = match self.layout_of(repository)? {
+                Some(layout) => layout,
+                None => self.network(repository)?,
+            };
             let ask = |kind| {
                 self.memo.referrers(repository, subject, kind, move || source.referrers(repository, subject, kind))
             };
@@ -221,5 +234,10 @@ impl Registry for Router {
                 (answer, _) => answer,
             }
         })
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        self.memo.forget(repository);
+        self.http.done_with(repository);
     }
 }
