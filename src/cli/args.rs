@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Unpin(Unpin),
     /// The references found, without any network
     List(List),
+    /// Copy what a check of these paths needs into an OCI layout, for a place without a network
+    Vendor(Vendor),
     /// Write a policy that fits what the repository already uses
     Init(Init),
     /// What a rule checks, why, and how to satisfy it
@@ -88,6 +90,12 @@ pub(crate) struct Asking {
     /// Judge only these platforms of an image (repeatable); in pin, pin the child for it
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) reaching: Reaching,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Reaching {
     /// Requests under way at once, over all registries
     #[arg(long, value_name = "N", default_value_t = limits::CONCURRENCY, value_parser = jobs)]
     pub(crate) jobs: usize,
@@ -218,6 +226,25 @@ pub(crate) struct List {
     #[command(flatten)]
     pub(crate) reports: Reports,
     /// Count the references and files too
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vendor {
+    /// The folder of the layout: a new one, an empty one, or a layout to add to
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) reaching: Reaching,
+    /// No progress and no summary, only what could not be copied
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Show every name that was copied, with its digest
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }

@@ -136,7 +136,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let network = network::network(self.named, self.beside, self.asking)?;
+        let network = network::network(self.named, self.beside, &self.asking.reaching)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -158,11 +158,11 @@ impl Gate<'_> {
             platforms: &self.asking.platform,
             resolve: self.resolve,
             whole: self.whole,
-            jobs: self.asking.jobs,
+            jobs: self.asking.reaching.jobs,
             now: self.now,
         };
         let mut outcome = ask(request, &network.router, self.output.quiet)?;
-        network.say(self.output);
+        network.say(self.output.quiet, self.output.verbose);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
             policy: self.governing.map(|governing| governing.policy.file().to_owned()),
@@ -175,18 +175,23 @@ impl Gate<'_> {
 }
 
 fn ask(request: Request<'_>, registry: &dyn Registry, quiet: bool) -> anyhow::Result<Outcome> {
+    let bar = print::progress(quiet);
+    let outcome = in_runtime(gate::run(request, registry, &|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    }));
+    bar.finish_and_clear();
+    outcome
+}
+
+/// Runs what asks registries, to its end.
+pub(crate) fn in_runtime<F: Future>(asking: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("can't start the network runtime")?;
-    let bar = print::progress(quiet);
-    let outcome = runtime.block_on(gate::run(request, registry, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    }));
-    bar.finish_and_clear();
-    Ok(outcome)
+    Ok(runtime.block_on(asking))
 }
 
 fn nested_policy(path: String) -> Finding {

@@ -14,6 +14,7 @@ mod print;
 mod replace;
 mod sources;
 mod unpin;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Pin(arguments) => gating::pin(arguments),
         Command::Unpin(arguments) => unpin::unpin(arguments),
         Command::List(arguments) => list::list(arguments),
+        Command::Vendor(arguments) => vendor::vendor(arguments),
         Command::Init(arguments) => init::init(arguments),
         Command::Explain { rule } => explain::explain(rule.as_deref()),
         Command::Policy(command) => explain::policy(command),

@@ -14,7 +14,7 @@ use plimsoll::registry::settings::{RawEntry, Settings};
 use plimsoll::report::visible_lines;
 use plimsoll::source::walk;
 
-use super::args::{Asking, Output};
+use super::args::Reaching;
 use super::governing::Config;
 use super::print;
 
@@ -28,15 +28,15 @@ pub(crate) struct Network {
 
 impl Network {
     /// Says what was wrong with the cache: one line, or with `-v` also what it was good for.
-    pub(crate) fn say(&self, output: &Output) {
-        let Some(cache) = self.cache.as_ref().filter(|_| !output.quiet) else { return };
+    pub(crate) fn say(&self, quiet: bool, verbose: bool) {
+        let Some(cache) = self.cache.as_ref().filter(|_| !quiet) else { return };
         let (account, root) = (cache.account(), cache.root().display().to_string());
         let root = visible_lines(&root);
         if let Some(why) = account.trouble {
             let way = if account.hits + account.stored > 0 { "can't be used further" } else { "is not used" };
             print::err(&format!("warning: the cache {root} {way}: {}\n", visible_lines(&why)));
         }
-        if output.verbose && account.hits + account.stored + account.damaged > 0 {
+        if verbose && account.hits + account.stored + account.damaged > 0 {
             let (hits, stored) = (account.hits, account.stored);
             let damaged = match account.damaged {
                 0 => String::new(),
@@ -48,7 +48,7 @@ impl Network {
 }
 
 /// The registries as the config documents and this machine say.
-pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &Asking) -> anyhow::Result<Network> {
+pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, reaching: &Reaching) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
     // The machine's own file goes first: what it says of a prefix holds.
@@ -80,11 +80,11 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &
             });
         }
     }
-    let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
-    let cache = if asking.no_cache { None } else { cache() };
+    let settings = Settings::new(entries, reaching.offline).context("the registry settings contradict themselves")?;
+    let cache = if reaching.no_cache { None } else { cache() };
     let credentials = Credentials::new(sources());
     let router =
-        Router::new(settings, credentials, Deadlines::STANDARD, proxies()?, cache.clone()).at_once(asking.jobs);
+        Router::new(settings, credentials, Deadlines::STANDARD, proxies()?, cache.clone()).at_once(reaching.jobs);
     Ok(Network { router, layouts, cache })
 }
 

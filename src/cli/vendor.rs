@@ -1,0 +1,94 @@
+//! `vendor`: runs the gate once, and copies all that it asked for into an OCI layout.
+//! The verdicts are a check's matter; what counts here is whether everything could be copied.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use jiff::Timestamp;
+use plimsoll::gate::{self, Judge, Mode, Request};
+use plimsoll::outcome::Exit;
+use plimsoll::registry::RegistryError;
+use plimsoll::registry::layout_writer::{LayoutWriter, LayoutWriterError};
+use plimsoll::report::{plural, visible_lines};
+use plimsoll::vendor::{self, Copied, Name, Noting};
+
+use super::args::Vendor;
+use super::{Failure, gating, governing, network, print, sources};
+
+/// `plimsoll vendor`.
+pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
+    let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
+    let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
+    let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
+    let gathered = sources::gather(&arguments.paths, named.as_ref(), Some(&governing))?;
+    let jobs = arguments.reaching.jobs;
+    let request = Request {
+        files: gathered.files,
+        unread: gathered.unread,
+        files_read: gathered.read,
+        files_ignored: gathered.ignored,
+        judge: Judge::Policy(&governing.policy),
+        mode: Mode::Check,
+        platforms: &[],
+        resolve: true,
+        whole: false,
+        jobs,
+        now,
+    };
+    let network = network::network(named.as_ref(), governing.config.as_ref(), &arguments.reaching)?;
+    let writer = LayoutWriter::open(&arguments.out).map_err(anyhow::Error::from)?;
+    let noting = Noting::new(&network.router);
+    let bar = print::progress(arguments.quiet);
+    let copied = gating::in_runtime(async {
+        let outcome = gate::run(request, &noting, &|done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })
+        .await;
+        let names = noting.names(&outcome);
+        let keep = |digest: &_, bytes: &[u8]| writer.keep(digest, bytes).map(drop);
+        let copied = vendor::copy::<LayoutWriterError>(&network.router, &names, jobs, &keep).await?;
+        Ok::<Copied, LayoutWriterError>(copied)
+    })?;
+    bar.finish_and_clear();
+    network.say(arguments.quiet, arguments.verbose);
+    let copied = copied.map_err(anyhow::Error::from)?;
+    let is_gone = |error: &RegistryError| matches!(error, RegistryError::NotFound { .. });
+    let gone: BTreeSet<String> =
+        copied.missing.iter().filter(|(_, error)| is_gone(error)).map(|(name, _)| name.clone()).collect();
+    let names = copied.names.iter().map(|(name, found)| (name.to_string(), found.clone())).collect();
+    writer.finish(&names, &gone).map_err(|error| anyhow!(error))?;
+    print::out(said(&copied, arguments).as_bytes())?;
+    Ok(copied
+        .missing
+        .values()
+        .fold(Exit::Clean, |exit, error| exit.and(if is_gone(error) { Exit::Denied } else { Exit::Undecided })))
+}
+
+/// What was copied and what was not, for people.
+fn said(copied: &Copied, arguments: &Vendor) -> String {
+    let mut text = String::new();
+    if arguments.verbose {
+        for (name, found) in &copied.names {
+            let digest = match name {
+                Name::Tag(..) => format!(" {}", found.digest),
+                Name::Digest(..) => String::new(),
+            };
+            text += &format!("{name}{digest}\n");
+        }
+    }
+    for (name, error) in &copied.missing {
+        let verdict = if matches!(error, RegistryError::NotFound { .. }) { "not found" } else { "undecided" };
+        text += &format!("{verdict}: {}: {}\n", visible_lines(name), visible_lines(&error.to_string()));
+    }
+    if !arguments.quiet {
+        let (names, parts) = (plural(copied.names.len(), "name"), plural(copied.parts, "part"));
+        let missing = match copied.missing.len() {
+            0 => String::new(),
+            missing => format!("; {missing} could not be copied"),
+        };
+        let out = arguments.out.display().to_string();
+        text += &format!("{names} in {}: {parts}, {} bytes{missing}\n", visible_lines(&out), copied.bytes);
+    }
+    text
+}
