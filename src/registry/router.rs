@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::registry::credentials::Credentials;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::registry::Http;
 use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
@@ -32,6 +33,11 @@ impl Router {
         let layouts = settings.layouts().map(|path| (path.to_owned(), OnceLock::new())).collect();
         let http = Http::new(Arc::clone(&settings), credentials, deadlines, proxies);
         Self { settings, http, layouts, memo: Memo::default() }
+    }
+
+    /// What the hosts that were asked said that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.http.quotas()
     }
 
     fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {

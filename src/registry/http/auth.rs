@@ -14,6 +14,7 @@ use crate::registry::credentials::{Credential, Credentials};
 use crate::registry::http::challenge::Challenge;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
 use crate::registry::http::endpoint::{Endpoint, Speech, Tls};
+use crate::registry::http::quota::Quota;
 use crate::registry::http::token::{self, Token};
 use crate::registry::settings::Scheme;
 
@@ -92,8 +93,32 @@ impl Auth {
         Self { client, credentials, hosts: Mutex::default() }
     }
 
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.client.quotas()
+    }
+
     /// Sends `read` to `endpoint`, with what it asks for. A 401 that comes back is the last word.
     pub(crate) async fn send(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
+        let mut answer = self.exchange(endpoint, read).await;
+        // Who is limited wants to know whether logging in would help.
+        match &mut answer {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                response.anonymous = self.anonymous(endpoint).await;
+            }
+            Err(Failure { error: RegistryError::RateLimited { anonymous, .. }, .. }) => {
+                *anonymous = self.anonymous(endpoint).await;
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    async fn anonymous(&self, endpoint: &Endpoint) -> bool {
+        matches!(self.credentials.find(&endpoint.host, &endpoint.path).await, Ok(None))
+    }
+
+    async fn exchange(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
         let host = self.host(endpoint);
         let known = match host.known() {
             Some(known) => known,

@@ -16,6 +16,7 @@ use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::endpoint::Tls;
 use crate::registry::http::pool::Pools;
+use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::{Deadlines, Proxies};
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
@@ -23,6 +24,7 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    quotas: Quotas,
 }
 
 /// One request.
@@ -68,13 +70,25 @@ pub(crate) struct Response {
     after: Duration,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
+    /// Whether nothing is stored for the place that one could log in with.
+    pub(crate) anonymous: bool,
     /// What must not appear in a message, should the other side echo it.
     sent: Option<HeaderValue>,
 }
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
-        Self { deadlines, pools: Pools::new(deadlines.connect, proxies, filter.clone()), filter }
+        Self {
+            deadlines,
+            pools: Pools::new(deadlines.connect, proxies, filter.clone()),
+            filter,
+            quotas: Quotas::default(),
+        }
+    }
+
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.quotas.all()
     }
 
     /// Sends `ask` and follows its redirects, until the head of an answer is there.
@@ -90,7 +104,10 @@ impl Client {
         let sent = authorization.clone();
         let mut left = false;
         for hop in 0..=redirects {
-            self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
+            self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
+                0 => refused(&forbidden),
+                _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
+            })?;
             let pool = self.pools.get(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
             let mut request = pool
                 .request(method.clone(), url.clone())
@@ -107,8 +124,12 @@ impl Client {
                 // Where a redirect leads says nothing about how the registry itself speaks.
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
+            if !left {
+                self.quotas.note(&place, &method, inner.headers());
+            }
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
+                let after = self.deadlines.request;
+                return Ok(Response { inner, place, deadline, after, left, anonymous: false, sent });
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
@@ -171,7 +192,11 @@ impl Response {
         match timeout_at(self.deadline, self.inner.chunk()).await {
             Err(_) => Err(timed_out(self.place.clone(), self.after)),
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() }),
+            Ok(Err(error)) => {
+                let detail = format!("its answer breaks off: {}", chain(&error.without_url()));
+                let error = RegistryError::Unreachable { host: self.place.clone(), detail };
+                Err(Failure { again: true, ..error.into() })
+            }
         }
     }
 
@@ -191,7 +216,9 @@ impl Response {
                 RegistryError::Status { host, status: status.as_u16(), detail }
             }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
-            StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
+            StatusCode::TOO_MANY_REQUESTS => {
+                RegistryError::RateLimited { host, retry_after: wait, anonymous: self.anonymous }
+            }
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
@@ -231,16 +258,27 @@ impl Response {
     }
 }
 
+/// What the HTTP library says around a cause that says it better.
+const AROUND: [&str; 5] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "error decoding response body",
+    "error reading a body from connection",
+];
+
 /// An error with its causes, without a URL.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut text = String::new();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
         cause = error.source();
+        let said = error.to_string();
+        if text.contains(&said) || (cause.is_some() && AROUND.contains(&said.as_str())) {
+            continue;
+        }
+        let between = if text.is_empty() { "" } else { ": " };
+        text = format!("{text}{between}{said}");
     }
     plain(&text)
 }

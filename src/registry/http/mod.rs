@@ -9,6 +9,7 @@ mod challenge;
 mod client;
 mod endpoint;
 mod pool;
+pub mod quota;
 mod referrers;
 pub mod registry;
 mod token;

@@ -35,7 +35,9 @@ pub(crate) struct Token {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<f64>,
+    /// A number by the specification; some services send it as a text, and what is neither counts as not said.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// A token that reads the endpoint's repository.
@@ -72,7 +74,7 @@ pub(crate) async fn issue(
     let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
     let token = token.ok_or_else(|| malformed("the token endpoint's answer holds no token"))?;
     let header = bearer(&Secret::new(token)).map_err(|_| malformed("its token can't stand in a header"))?;
-    Ok(Token { header, until: asked + usable(answer.expires_in) })
+    Ok(Token { header, until: asked + usable(seconds(&answer.expires_in)) })
 }
 
 /// The request for a token: GET, or POST with a refresh token (distribution, `spec/auth/token.md` and `oauth.md`).
@@ -122,6 +124,10 @@ async fn token_failure(endpoint: &Endpoint, place: &str, response: Response) -> 
     };
     let detail = format!("the token endpoint {place} answered {}: {said}", status.as_u16());
     Failure { error: RegistryError::Unauthorized { host: endpoint.host.clone(), detail }, ..failure }
+}
+
+fn seconds(told: &serde_json::Value) -> Option<f64> {
+    told.as_f64().or_else(|| told.as_str()?.parse().ok())
 }
 
 /// How long a token is used: a tenth of its life, at most ten seconds, is kept for the way.
