@@ -65,7 +65,7 @@ const SHARED: [(&str, &[&str]); 8] = [
     ),
     (
         "registry/",
-        &["mod.rs", "settings.rs", "credentials.rs", "content.rs", "referrers.rs", "memo.rs", "layout.rs", "http/"],
+        &["mod.rs", "settings/", "credentials.rs", "content.rs", "referrers.rs", "memo.rs", "layout.rs", "http/"],
     ),
     ("image/", &["*"]),
     ("rule/", &["mod.rs", "setting.rs", "example.rs", "kind.rs", "platform_choice.rs", "built_in.rs"]),

@@ -59,7 +59,7 @@ enum Setup {
     Get,
     /// Content, from a registry that knows the user's password.
     LoggedIn,
-    /// A tag and its digest, with tokens.
+    /// The content and its config, with tokens.
     Tokens,
     /// A digest that is pinned.
     Pinned,
@@ -277,15 +277,15 @@ const ROWS: &[Row] = &[
         |q, truth| second(q, truth).then(|| Reply::status(500)), undecided 5, "the content of registry.example/app:1 could not be read: registry.example answered 500: Internal Server Error"),
     // ---- tokens and clocks
     row!("token-expired", "a token that ends in the middle of the run", Tokens,
-        |q, _| (q.authorization() == Some("Bearer token-0") && q.path.contains("sha256:")).then(|| challenge(q)), allow 6, ""),
+        |q, _| (q.authorization() == Some("Bearer token-0") && q.path.contains("/blobs/")).then(|| challenge(q)), allow 6, ""),
     row!("token-refused", "a new token that is refused", Tokens,
-        |q, _| (manifest(q) && q.authorization().is_some()).then(|| challenge(q)), undecided 6, "registry.example asks for credentials: Unauthorized"),
-    row!("token-500", "500 of the token service", Tokens, |q, _| (q.path == "/token").then(|| Reply::status(500)), undecided 7, "registry.example asks for credentials: the token endpoint registry.example answered 500: Internal Server Error"),
+        |q, _| (manifest(q) && q.authorization().is_some()).then(|| challenge(q)), undecided 3, "registry.example asks for credentials: Unauthorized"),
+    row!("token-500", "500 of the token service", Tokens, |q, _| (q.path == "/token").then(|| Reply::status(500)), undecided 4, "registry.example asks for credentials: the token endpoint registry.example answered 500: Internal Server Error"),
     row!("token-429", "429 of the token service", Tokens,
-        |q, _| (q.path == "/token").then(|| Reply::status(429).header("Retry-After", "3600")), undecided 3, "registry.example is limiting requests (try again in 3600 seconds); these were anonymous"),
-    row!("token-html", "a page of the token service", Tokens, |q, _| (q.path == "/token").then(|| Reply::ok("text/html", HTML)), undecided 3, "registry.example gave an answer that is none: the token endpoint's answer is not one"),
+        |q, _| (q.path == "/token").then(|| Reply::status(429).header("Retry-After", "3600")), undecided 2, "registry.example is limiting requests (try again in 3600 seconds); these were anonymous"),
+    row!("token-html", "a page of the token service", Tokens, |q, _| (q.path == "/token").then(|| Reply::ok("text/html", HTML)), undecided 2, "registry.example gave an answer that is none: the token endpoint's answer is not one"),
     row!("token-empty", "an answer of the token service without a token", Tokens,
-        |q, _| if q.path == "/token" { token(r#"{"token":""}"#) } else { None }, undecided 3, "registry.example gave an answer that is none: the token endpoint's answer holds no token"),
+        |q, _| if q.path == "/token" { token(r#"{"token":""}"#) } else { None }, undecided 2, "registry.example gave an answer that is none: the token endpoint's answer holds no token"),
     row!("token-life-0", "`expires_in: 0`: a minute, as where nothing is said", Tokens,
         |q, _| if q.path == "/token" { token(r#"{"token":"token-0","expires_in":0}"#) } else { None }, allow 4, ""),
     row!("token-life-negative", "`expires_in: -1`: a minute", Tokens,
@@ -386,7 +386,7 @@ impl Row {
         let mut settings = String::new();
         let repository = Repository::new();
         let name = match self.setup {
-            Setup::Pinned | Setup::Tokens => format!("{host}/app:1@{digest}"),
+            Setup::Pinned => format!("{host}/app:1@{digest}"),
             Setup::Mirror => {
                 let image = image(&itself, "amd64", "the only one");
                 itself.push("app", "1", image, OCI_IMAGE);
@@ -407,7 +407,7 @@ impl Row {
         }
         let rule = match self.setup {
             Setup::Head | Setup::Pinned => "pinned-digest: {level: warn}",
-            Setup::Tokens => "tag-digest-match: {}",
+            Setup::Tokens => "platforms: {require: [linux/amd64]}",
             _ => "image-size: {max: 1MiB}",
         };
         repository.write(

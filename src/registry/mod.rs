@@ -150,6 +150,9 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers>;
+
+    /// Says that nothing more will be asked of `repository` in this run, so that nothing need be kept of it.
+    fn done_with(&self, _repository: &Repository) {}
 }
 
 /// Why a registry gave no answer. Only `NotFound` is an answer about the image; all else leaves it undecided.

@@ -40,8 +40,19 @@ impl Router {
         self.http.quotas()
     }
 
+    /// With at most `jobs` requests to registries under way at once.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { http: self.http.at_once(jobs), ..self }
+    }
+
     fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {
-        if let Some(path) = self.settings.entry(repository).and_then(Entry::layout) {
+        let entry = self.settings.entry(repository);
+        if entry.is_some_and(Entry::blocked) {
+            let reason = format!("{repository} is blocked by the settings of registries on this machine");
+            return Err(RegistryError::Refused { reason });
+        }
+        if let Some(path) = entry.and_then(Entry::layout) {
             return Ok(self.layout(path)?);
         }
         if self.settings.offline() {
@@ -92,6 +103,7 @@ impl Registry for Router {
             self.memo.blob(repository, digest, limit, || source.blob(repository, digest, limit)).await
         })
     }
+
     fn referrers<'a>(
         &'a self,
         repository: &'a Repository,
@@ -110,5 +122,10 @@ impl Registry for Router {
                 (answer, _) => answer,
             }
         })
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        self.memo.forget(repository);
+        self.http.done_with(repository);
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use plimsoll::digest::Digest;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::oneshot;
 
@@ -133,6 +134,18 @@ pub enum Login {
     Bearer { user: Option<(String, String)>, expires_in: u64 },
 }
 
+/// How it lists referrers.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Listing {
+    /// Not at all: the API is a 404.
+    #[default]
+    None,
+    /// By the API, so many a page.
+    Pages(usize),
+    /// By the API, on one page, of the artifact type that is asked for.
+    Filtered,
+}
+
 /// A lie: what to do with a request in place of the truth, which it is given (`None`: tell the truth).
 pub type Script = Arc<dyn Fn(&Request, &Reply) -> Option<Reply> + Send + Sync>;
 
@@ -144,6 +157,8 @@ pub struct Behaviour {
     pub answer_everything: bool,
     /// Time before each answer.
     pub delay: Duration,
+    /// Of what is pushed with [`Server::refer`].
+    pub referrers: Listing,
     /// TLS with this certificate, in place of plain http.
     pub tls: Option<Certificate>,
     /// The lies.
@@ -201,6 +216,8 @@ struct Shared {
 struct Content {
     /// By path: media type, bytes.
     objects: HashMap<String, (String, Vec<u8>)>,
+    /// Descriptors by the path of their list.
+    referrers: HashMap<String, Vec<Value>>,
     revoked: usize,
 }
 
@@ -267,6 +284,18 @@ impl Server {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
         self.put(format!("/v2/{name}/blobs/{digest}"), "application/octet-stream", bytes);
+        digest
+    }
+
+    /// Lists a manifest of that artifact type as a referrer of `subject`; there is no content behind it.
+    pub fn refer(&self, name: &str, subject: &Digest, artifact_type: Option<&str>, mark: &str) -> Digest {
+        let digest = Digest::sha256(format!("{subject} {mark}").as_bytes());
+        let mut descriptor = descriptor(&digest, mark);
+        if let Some(artifact_type) = artifact_type {
+            descriptor["artifactType"] = artifact_type.into();
+        }
+        let path = format!("/v2/{name}/referrers/{subject}");
+        self.shared.content.lock().unwrap().referrers.entry(path).or_default().push(descriptor);
         digest
     }
 
@@ -394,6 +423,10 @@ impl Shared {
             let digest = Digest::sha256(bytes);
             return Reply::ok(media_type, bytes.clone()).header("Docker-Content-Digest", digest.as_str());
         }
+        if request.path.contains("/referrers/") {
+            let listed = content.referrers.get(&request.path).map_or(&[][..], Vec::as_slice);
+            return list(request, self.behaviour.referrers, listed);
+        }
         let name = request.path.strip_prefix("/v2/").and_then(|rest| rest.split_once("/manifests/"));
         if let (true, Some((repository, tag))) = (self.behaviour.answer_everything, name) {
             let digest = Digest::sha256(format!("{repository}:{tag}").as_bytes());
@@ -427,6 +460,40 @@ impl Shared {
         }
         let number = self.tokens.fetch_add(1, Ordering::SeqCst);
         Reply::json(200, &format!(r#"{{"token":"token-{number}","expires_in":{expires_in}}}"#))
+    }
+}
+
+/// A descriptor of nothing that can be fetched.
+pub fn descriptor(digest: &Digest, mark: &str) -> Value {
+    json!({"mediaType": OCI_IMAGE, "digest": digest.as_str(), "size": 7, "annotations": {"mark": mark}})
+}
+
+/// An OCI index of these descriptors.
+pub fn index_of(descriptors: &[Value]) -> String {
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}).to_string()
+}
+
+/// The page of the list that is asked for: `artifactType`, and `from`, which the server's own links carry.
+fn list(request: &Request, listing: Listing, listed: &[Value]) -> Reply {
+    let query = |key: &str| {
+        url::form_urlencoded::parse(request.query.as_bytes()).find(|(own, _)| own == key).map(|(_, text)| text)
+    };
+    match listing {
+        Listing::None => Reply::json(404, r#"{"errors":[{"code":"NOT_FOUND","message":"page not found"}]}"#),
+        Listing::Filtered => {
+            let Some(kind) = query("artifactType") else { return Reply::ok(OCI_INDEX, index_of(listed)) };
+            let some: Vec<Value> = listed.iter().filter(|one| one["artifactType"] == *kind).cloned().collect();
+            Reply::ok(OCI_INDEX, index_of(&some)).header("OCI-Filters-Applied", "artifactType")
+        }
+        Listing::Pages(size) => {
+            let from: usize = query("from").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let to = (from + size).min(listed.len());
+            let reply = Reply::ok(OCI_INDEX, index_of(&listed[from..to]));
+            if to == listed.len() {
+                return reply;
+            }
+            reply.header("Link", &format!("<{}?from={to}>; rel=\"next\"", request.path))
+        }
     }
 }
 

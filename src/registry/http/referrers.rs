@@ -30,7 +30,7 @@ pub(super) async fn list(
     subject: &Digest,
     kind: Option<&str>,
 ) -> Result<Referrers, RegistryError> {
-    let endpoints = Endpoint::all(&http.settings, repository);
+    let endpoints = Endpoint::all(&http.settings, repository, Target::Digest(subject));
     let answers = join_all(endpoints.iter().map(|endpoint| at(http, endpoint, subject, kind))).await;
     let name = repository.to_string();
     let mut list = List::new(&name, kind);
@@ -112,7 +112,7 @@ async fn by_api(
 
 /// 404 is what the specification asks of a registry without the API; some say it in other ways.
 fn has_no_api(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 405 | 501, .. })
+    matches!(error, RegistryError::NotFound { .. } | RegistryError::Status { status: 400 | 405 | 406 | 501, .. })
 }
 
 /// One page and the address of the next one.
@@ -157,7 +157,8 @@ fn next_page(endpoint: &Endpoint, path: &str, response: &Response) -> Result<Opt
     if url.path().replace("%3A", ":").replace("%3a", ":") != path {
         return Err(wrong("is another list"));
     }
-    Ok(Some(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))))
+    let query = url.query().filter(|query| !query.is_empty());
+    Ok(Some(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))))
 }
 
 /// The targets of the links with the relation `next`; `None` where the text is no list of links.

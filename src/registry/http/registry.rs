@@ -44,6 +44,12 @@ impl Http {
         self.auth.quotas()
     }
 
+    /// With at most `jobs` requests under way at once, over all hosts.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { auth: self.auth.at_once(jobs), ..self }
+    }
+
     async fn named(
         &self,
         endpoint: &Endpoint,
@@ -143,7 +149,7 @@ impl Http {
             };
             let wait = failure.wait.unwrap_or_else(|| self.deadlines.backoff * (1 << (tried - 1).min(8)));
             if !failure.again || tried >= self.deadlines.attempts || wait > self.deadlines.retry_after {
-                return Err(failure.error);
+                return Err(self.auth.cleanse(failure.error));
             }
             tried += 1;
             tokio::time::sleep(jittered(wait, failure.wait.is_some())).await;
@@ -155,7 +161,7 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            let endpoints = Endpoint::all(&self.settings, repository);
+            let endpoints = Endpoint::all(&self.settings, repository, target);
             // Where the registry itself is asked last, a mirror's "not found" need not be sure.
             let only_mirrors = endpoints.iter().all(|endpoint| endpoint.mirror);
             for endpoint in endpoints {
@@ -171,7 +177,7 @@ impl Registry for Http {
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
+            for endpoint in Endpoint::all(&self.settings, repository, Target::Digest(digest)) {
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -188,6 +194,12 @@ impl Registry for Http {
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers> {
         Box::pin(referrers::list(self, repository, subject, kind))
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        for endpoint in Endpoint::every(&self.settings, repository) {
+            self.auth.forget(&endpoint);
+        }
     }
 }
 
