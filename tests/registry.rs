@@ -349,7 +349,7 @@ async fn a_404_to_a_head_and_a_manifest_to_a_get_are_no_answer() {
     assert!(matches!(answer, Err(E::Malformed { .. })), "{answer:?}");
     for (status, mirrors) in [(403, false), (503, true)] {
         let server = liar(move |request, _| Some(Reply::status(if request.method == "HEAD" { 404 } else { status })));
-        let raw = RawEntry { mirrors: vec![server.host().as_str().into()], only_mirrors: true, ..entry("reg.corp") };
+        let raw = RawEntry { mirrors: vec![server.host().into()], only_mirrors: true, ..entry("reg.corp") };
         let name = if mirrors { "reg.corp/app:1".to_owned() } else { format!("{}/app:1", server.host()) };
         let router = router_with(settings(vec![raw]), Sources::default(), FAST);
         let answer = ask(&router, &name, Want::Digest).await;
@@ -561,6 +561,7 @@ async fn proxies_are_used_unless_excepted() {
             Credentials::new(Sources::default()),
             FAST,
             proxies,
+            None,
         )
     };
     assert!(ask(&router_of(None), "plain.corp/app:1", Want::Digest).await.is_ok());

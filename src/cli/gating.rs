@@ -138,8 +138,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
-        let router = router.at_once(self.asking.jobs);
+        let network = network::network(self.named, self.beside, self.asking)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -164,11 +163,12 @@ impl Gate<'_> {
             jobs: self.asking.jobs,
             now: self.now,
         };
-        let mut outcome = ask(request, &router, self.output)?;
+        let mut outcome = ask(request, &network.router, self.output)?;
+        network.say(self.output);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
             policy: self.governing.map(|governing| governing.policy.file().to_owned()),
-            layouts,
+            layouts: network.layouts,
             now: self.now,
             command: self.command,
         };

@@ -1,6 +1,8 @@
 //! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
+mod blobs;
+pub mod cache;
 pub mod content;
 pub mod credentials;
 pub mod http;

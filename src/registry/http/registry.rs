@@ -44,6 +44,12 @@ impl Http {
         self.auth.quotas()
     }
 
+    /// Where `repository` is asked for and how, in a text that differs wherever that does.
+    pub(crate) fn way(&self, repository: &Repository) -> String {
+        // Written out by derivation, so that what is added to an endpoint later is in it.
+        format!("{:?}", Endpoint::every(&self.settings, repository))
+    }
+
     /// With at most `jobs` requests under way at once, over all hosts.
     #[must_use]
     pub fn at_once(self, jobs: usize) -> Self {
