@@ -3,6 +3,8 @@
 //!
 //! Each repository goes its way from names to images to children without waiting for another one; hosts run side by
 //! side, and how many requests are under way at once is the registry's business, not this file's.
+//!
+//! Longer than most files: questions, answers and the way between them are one idea, and share their shapes.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,6 +229,20 @@ pub async fn resolve(
     jobs: usize,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Answers {
+    let mut all = Answers::default();
+    each(registry, questions, jobs, progress, &mut |_, answers| all.repositories.extend(answers.repositories)).await;
+    all
+}
+
+/// As [`resolve`], but hands over the answers of each repository when they are complete, in whatever order that is,
+/// so that nobody has to hold them all.
+pub async fn each(
+    registry: &dyn Registry,
+    questions: &Questions,
+    jobs: usize,
+    progress: &(dyn Fn(usize) + Sync),
+    hand_over: &mut (dyn FnMut(&Repository, Answers) + Send),
+) {
     let done = AtomicUsize::new(0);
     let counted = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
     let mut hosts: BTreeMap<&str, Vec<(&Repository, &Asked)>> = BTreeMap::new();
@@ -234,12 +250,10 @@ pub async fn resolve(
         hosts.entry(repository.host()).or_default().push((repository, asked));
     }
     let lanes = (limits::NAMES_AT_ONCE / hosts.len().max(1)).max(jobs).max(1);
-    let count = hosts.len().max(1);
+    let free: Vec<Semaphore> = hosts.iter().map(|_| Semaphore::new(lanes)).collect();
     let counted = &counted;
-    let hosts = hosts.into_values().map(|repositories| async move {
-        let free = Semaphore::new(lanes);
-        let free = &free;
-        let each = repositories.into_iter().map(|(repository, asked)| async move {
+    let hosts = hosts.into_values().zip(&free).map(|(repositories, free)| {
+        let repositories = repositories.into_iter().map(move |(repository, asked)| async move {
             let facts = Mutex::default();
             let asking = Asking { registry, repository, asked, free, lanes, facts: &facts, counted };
             asking.all().await;
@@ -247,12 +261,14 @@ pub async fn resolve(
                 registry.done_with(repository);
             }
             let facts: Facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
-            (repository.clone(), facts.answered())
+            (repository, facts.answered())
         });
-        stream::iter(each).buffer_unordered(lanes).collect::<Vec<_>>().await
+        stream::iter(repositories).buffer_unordered(lanes).boxed()
     });
-    let answered: Vec<Vec<_>> = stream::iter(hosts).buffer_unordered(count).collect().await;
-    Answers { repositories: answered.into_iter().flatten().collect() }
+    let mut answered = stream::select_all(hosts);
+    while let Some((repository, answered)) = answered.next().await {
+        hand_over(repository, Answers { repositories: BTreeMap::from([(repository.clone(), answered)]) });
+    }
 }
 
 /// What is known of one repository so far.
@@ -295,14 +311,17 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Tags first: what one of them names or brings need not be asked for by digest again.
     async fn all(self) {
-        let tags = self.asked.tags.0.iter().map(|(tag, asked)| async move {
+        // By number, because a closure over references makes a future that can't move between threads.
+        let tags = (0..self.asked.tags.0.len()).map(|at| async move {
+            let (tag, asked) = &self.asked.tags.0[at];
             let _lane = self.free.acquire().await;
             self.tag(tag, asked).await;
         });
         stream::iter(tags).buffer_unordered(self.lanes).collect::<()>().await;
         let tags = self.facts().tags.values().flatten().map(|found| found.digest.clone()).collect();
         let named: &BTreeSet<Digest> = &tags;
-        let digests = self.asked.digests.0.iter().map(|(digest, depth)| async move {
+        let digests = (0..self.asked.digests.0.len()).map(|at| async move {
+            let (digest, depth) = &self.asked.digests.0[at];
             let _lane = self.free.acquire().await;
             self.digest(digest, *depth, named.contains(digest)).await;
         });

@@ -33,8 +33,9 @@ const MOST: u64 = 64 << 20;
 
 /// The exit code of `check` and the most memory that it held at once, in bytes.
 fn check(repository: &Repository) -> (i32, u64) {
-    let command = repository.command(&["check", "--format", "json", "-o", "report.json"]);
-    let mut command = std::process::Command::from(command);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    command.args(["check", "--format", "json", "-o", "report.json"]);
+    let command = command.current_dir(repository.root()).env_clear().env("HOME", repository.root());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
