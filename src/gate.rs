@@ -473,7 +473,7 @@ fn target(
         return Ok(child_for(image, platforms)?.unwrap_or_else(|| named.clone()));
     }
     let Some(old) = written.digest().filter(|old| *old != named) else { return Ok(named.clone()) };
-    // Soundness rule 10: what was pinned to one child of an index stays that child.
+    // What was pinned to one child of an index stays that child.
     let new = more
         .image(repository, named)
         .ok_or_else(|| "what the tag names was not read".to_owned())?

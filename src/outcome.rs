@@ -108,7 +108,7 @@ pub struct Counts {
     pub skipped: usize,
 }
 
-/// The exit codes of the contract.
+/// The exit codes of every command, as the README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Every reference allowed or skipped.

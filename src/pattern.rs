@@ -1,5 +1,5 @@
 //! Patterns over the parsed parts of a reference: host, path components, tag; anchored at both ends.
-//! Nothing is ever matched on the raw string, so a name that only looks alike never fits (soundness rule 5).
+//! Nothing is ever matched on the raw string, so a name that only looks alike never fits.
 //!
 //! Longer than most files: half of it is the table of what fits and what does not.
 

@@ -1,4 +1,4 @@
-//! Ways to get past the gate, one function each: every one must fail closed (soundness.md, "Bypass suite").
+//! Ways to get past the gate, one function each: every one must fail closed.
 //! In each, `evil.example/x` exists in the registry, so only the rules stand between it and `allow`.
 
 mod support;

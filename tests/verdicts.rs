@@ -1,5 +1,5 @@
-//! The contract's table of verdicts, row by row: what the gate says is held to a second reading of the contract's
-//! text (`oracle`), which shares no line with the gate. Longer than most files, because table, oracle and cases share one
+//! The table of verdicts, row by row: what the gate says is held to a second reading of the table
+//! (`oracle`), which shares no line with the gate. Longer than most files, because table, oracle and cases share one
 //! registry in memory.
 
 #![allow(clippy::format_push_string, reason = "a policy is built line by line")]
@@ -641,7 +641,7 @@ fn update_of_a_child_of_the_same_index_stays_that_child() {
     assert_eq!((outcome.exit().code(), edits(&outcome)), (0, vec![]), "{:#?}", outcome.findings);
 }
 
-/// Soundness rule 10: where it can't be known whether the old pin was a child, nothing is widened in silence.
+/// Where it can't be known whether the old pin was a child, nothing is widened in silence.
 #[test]
 fn update_of_a_pin_that_cannot_be_read_is_undecided() {
     let Moved { mut memory, old, .. } = moved();

@@ -14,7 +14,7 @@ use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
 use plimsoll::span::Place;
 
-use super::args::{Asking, Check, Pin, ReportFormat};
+use super::args::{Asking, Check, Output, Pin, ReportFormat};
 use super::governing::{self, Config, Governing};
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
@@ -36,7 +36,7 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
         whole: arguments.paths.paths.is_empty(),
         now,
         command: "check",
-        quiet: arguments.output.quiet,
+        output: &arguments.output,
     };
     let (run, outcome, _) = gate.run(gathered)?;
     print::reports(&run, &outcome, &arguments.output, false)?;
@@ -66,7 +66,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         whole: false,
         now,
         command: "pin",
-        quiet: arguments.output.quiet,
+        output: &arguments.output,
     };
     let (run, outcome, targets) = gate.run(gathered)?;
     let spliced = splice(&outcome, &targets)?;
@@ -131,13 +131,12 @@ struct Gate<'a> {
     whole: bool,
     now: Timestamp,
     command: &'static str,
-    quiet: bool,
+    output: &'a Output,
 }
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
-        let router = router.at_once(self.asking.jobs);
+        let network = network::network(self.named, self.beside, self.asking)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -162,11 +161,12 @@ impl Gate<'_> {
             jobs: self.asking.jobs,
             now: self.now,
         };
-        let mut outcome = ask(request, &router, self.quiet)?;
+        let mut outcome = ask(request, &network.router, self.output.quiet)?;
+        network.say(self.output);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
             policy: self.governing.map(|governing| governing.policy.file().to_owned()),
-            layouts,
+            layouts: network.layouts,
             now: self.now,
             command: self.command,
         };

@@ -163,7 +163,7 @@ fn stream(format: Option<&'static dyn Format>, allow_empty: bool, kinds: Arc<Kin
     Ok(Gathered { files, unread, read: 1, targets, stream: true, ..Gathered::default() })
 }
 
-/// What was named and names no image is said aloud (soundness rule 25): the wrong file looks just like a clean one.
+/// What was named and names no image is said aloud: the wrong file looks just like a clean one.
 fn say_barren(shown: &str) {
     print::err(&format!("note: {} names no image\n", visible_lines(shown)));
 }

@@ -127,7 +127,7 @@ impl Image {
         &self.platforms
     }
 
-    /// Attestation manifests of the index, set apart before any platform logic (soundness rule 9).
+    /// Attestation manifests of the index, set apart before any platform logic.
     pub fn attestations(&self) -> &[Digest] {
         &self.attestations
     }

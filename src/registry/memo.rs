@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::digest::Digest;
 use crate::reference::Repository;
-use crate::registry::{Manifest, RegistryError};
+use crate::registry::{Manifest, Referrers, RegistryError};
 
 /// The memory of one run; errors are remembered too, so that a run does not contradict itself.
 #[derive(Default)]
@@ -25,6 +25,8 @@ struct Shelf {
     manifests: Table<Digest, Manifest>,
     /// The limit is part of the key: what is too long for one reader may not be for another.
     blobs: Table<(Digest, usize), Bytes>,
+    /// The artifact type is that which the list was asked for; `None` is the whole list.
+    referrers: Table<(Digest, Option<String>), Referrers>,
 }
 
 type Table<K, V> = HashMap<K, Cell<V>>;
@@ -92,5 +94,21 @@ impl Memo {
 
     fn shelves(&self) -> MutexGuard<'_, HashMap<Repository, Shelf>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list of referrers, asked for by the first that needs it.
+    pub(crate) async fn referrers<F>(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        kind: Option<&str>,
+        read: impl FnOnce() -> F,
+    ) -> Result<Referrers, RegistryError>
+    where
+        F: Future<Output = Result<Referrers, RegistryError>>,
+    {
+        let key = (subject.clone(), kind.map(str::to_owned));
+        let cell = self.on_shelf(repository, |shelf| cell(&mut shelf.referrers, key));
+        cell.get_or_init(read).await.clone()
     }
 }

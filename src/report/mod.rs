@@ -33,7 +33,7 @@ pub struct Style {
     pub width: usize,
 }
 
-/// The JSON report of the contract, one object, ending in a newline.
+/// The JSON report, one object, ending in a newline.
 pub fn json(run: &Run, outcome: &Outcome) -> String {
     json::render(run, outcome)
 }

@@ -1,5 +1,5 @@
-//! The program from outside: every option and command does what it says (soundness rule 29), every exit code follows
-//! the contract, and output that can't be written is never a success.
+//! The program from outside: every option and command does what it says, every exit code is
+//! the documented one, and output that can't be written is never a success.
 
 mod asking;
 mod following;

@@ -14,7 +14,8 @@ use crate::registry::credentials::{Credential, Credentials};
 use crate::registry::http::challenge::Challenge;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
 use crate::registry::http::desk::{Desk, Pass};
-use crate::registry::http::endpoint::{Endpoint, Speech, Tls};
+use crate::registry::http::endpoint::{Endpoint, Speech};
+use crate::registry::http::tls::Tls;
 use crate::registry::http::token;
 use crate::registry::settings::Scheme;
 
@@ -80,6 +81,11 @@ impl Auth {
     pub(crate) fn at_once(self, jobs: usize) -> Self {
         self.client.at_once(jobs);
         self
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.client.cleanse(error)
     }
 
     /// Sends `read` to `endpoint`, with what it asks for. A 401 that comes back is the last word.

@@ -15,10 +15,11 @@ use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
-use crate::registry::http::endpoint::Tls;
 use crate::registry::http::pace::Outcome;
 use crate::registry::http::permit::{Permit, Permits};
 use crate::registry::http::pool::Pools;
+use crate::registry::http::secrets::Secrets;
+use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
@@ -27,6 +28,7 @@ pub(crate) struct Client {
     filter: Filter,
     pools: Pools,
     permits: Arc<Permits>,
+    secrets: Arc<Secrets>,
 }
 
 /// One request.
@@ -74,14 +76,20 @@ pub(crate) struct Response {
     permit: Permit,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
-    /// What must not appear in a message, should the other side echo it.
-    sent: Option<HeaderValue>,
+    secrets: Arc<Secrets>,
 }
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
+        let filter = filter.and(proxies.places());
         let pools = Pools::new(deadlines.connect, proxies, filter.clone());
-        Self { deadlines, pools, filter, permits: Permits::new(limits::CONCURRENCY) }
+        let permits = Permits::new(limits::CONCURRENCY);
+        Self { deadlines, filter, pools, permits, secrets: Arc::default() }
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.secrets.cleanse(error)
     }
 
     /// With at most `jobs` requests under way at once.
@@ -97,7 +105,7 @@ impl Client {
         let mut permit = self.permits.take(&origin).await.map_err(|outcome| given_up(&place, outcome))?;
         let deadline = Instant::now() + after;
         let answer = timeout_at(deadline, self.follow(ask)).await;
-        let (inner, left, sent) = match answer {
+        let (inner, left) = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => {
                 permit.says(outcome_of(&failure.error));
@@ -115,17 +123,18 @@ impl Client {
         {
             permit.rest(wait);
         }
-        Ok(Response { inner, place, deadline, after, permit, left, sent })
+        let secrets = Arc::clone(&self.secrets);
+        Ok(Response { inner, place, deadline, after, permit, left, secrets })
     }
 
-    /// The answer at the end of all redirects, whether another origin gave it, and the credential that was sent.
-    async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool, Option<HeaderValue>), Failure> {
+    /// The answer at the end of all redirects, and whether another origin gave it.
+    async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool), Failure> {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
-        let sent = authorization.clone();
+        self.secrets.note(authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
-            let pool = self.pools.get(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
+            let pool = self.pools.get(&tls, &url)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept)
@@ -142,16 +151,13 @@ impl Client {
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok((inner, left, sent));
+                return Ok((inner, left));
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
                 authorization = None;
                 left = true;
-                // "Unverified" was declared for the registry, not for where it sends us.
-                if tls == Tls::Unverified {
-                    tls = Tls::System;
-                }
+                tls = tls.elsewhere();
             }
             url = next;
         }
@@ -162,6 +168,11 @@ impl Client {
 impl Response {
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status()
+    }
+
+    /// Where the answer came from, redirects followed.
+    pub(crate) fn url(&self) -> &Url {
+        self.inner.url()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -232,6 +243,11 @@ impl Response {
         let error = match status {
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
+            // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
+            StatusCode::NOT_FOUND if self.left => {
+                let detail = format!("{detail}, from where it redirects to");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
             StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
             status => RegistryError::Status { host, status: status.as_u16(), detail },
@@ -252,24 +268,7 @@ impl Response {
         let first = &value["errors"][0];
         let said = ["message", "code"].iter().find_map(|key| first[key].as_str().filter(|text| !text.is_empty()));
         let said = said.or_else(|| self.status().canonical_reason()).unwrap_or("no reason given");
-        self.without_secrets(&plain(said))
-    }
-
-    /// A hostile registry may echo what it was sent.
-    fn without_secrets(&self, text: &str) -> String {
-        use base64::Engine as _;
-        let Some((scheme, secret)) = self.sent.as_ref().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-            return text.to_owned();
-        };
-        let mut text = text.replace(secret, "***");
-        let decoded = base64::engine::general_purpose::STANDARD.decode(secret).unwrap_or_default();
-        if let (true, Ok(decoded)) = (scheme == "Basic", String::from_utf8(decoded)) {
-            let password = decoded.split_once(':').map_or("", |(_, password)| password);
-            if !password.is_empty() {
-                text = text.replace(password, "***");
-            }
-        }
-        text
+        plain(&self.secrets.hide(said))
     }
 }
 

@@ -13,11 +13,13 @@ use url::Url;
 
 use crate::limits;
 use crate::registry::RegistryError;
+use crate::registry::content::plain;
 use crate::registry::credentials::{Credential, Credentials, Secret};
-use crate::registry::http::challenge::{self, Challenge};
+use crate::registry::http::challenge::{self, Challenge, Owner};
 use crate::registry::http::claim;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
-use crate::registry::http::endpoint::{Endpoint, Tls};
+use crate::registry::http::endpoint::Endpoint;
+use crate::registry::http::tls::Tls;
 use crate::registry::settings::Scheme;
 
 /// How long a token lives that does not say so (distribution, `docs/content/spec/auth/token.md`).
@@ -72,14 +74,23 @@ impl Counter {
             unreachable!("only a bearer challenge leads to a token")
         };
         let registry = endpoint.url(scheme, "/v2/")?;
-        let realm = challenge::realm(realm, &registry, endpoint.plain()).map_err(|error| {
-            let host = Url::parse(realm).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-            RegistryError::Refused { reason: format!("{}: {error} ({host})", endpoint.host) }
+        let declared = endpoint.realms.iter().map(|(url, _)| url);
+        let (realm, owner) = challenge::realm(realm, &registry, endpoint.plain(), declared).map_err(|error| {
+            // Without a user name that may stand in it, and without its query.
+            let asked = Url::parse(realm).ok().filter(Url::has_host);
+            let asked =
+                asked.map(|url| format!("{}{}", url.origin().ascii_serialization(), url.path())).unwrap_or_default();
+            RegistryError::Refused { reason: plain(&format!("{}: {error}{}", endpoint.host, error.advice(&asked))) }
         })?;
-        let own = realm.host_str() == registry.host_str();
-        let tls = if endpoint.tls == Tls::Unverified && !own { Tls::System } else { endpoint.tls.clone() };
+        let tls = match owner {
+            Owner::Registry => endpoint.tls.clone(),
+            Owner::Known => endpoint.tls.elsewhere(),
+            Owner::Declared(at) => endpoint.realms.get(at).map(|(_, tls)| tls.clone()).unwrap_or_default(),
+        };
+        // A declared one on this machine is let through by its declaration.
+        let loopback = matches!(owner, Owner::Registry | Owner::Known) && endpoint.loopback();
         let credential = credentials.find(&endpoint.host, &endpoint.path).await?;
-        let (host, service, loopback) = (endpoint.host.clone(), service.clone(), own && endpoint.loopback());
+        let (host, service) = (endpoint.host.clone(), service.clone());
         Ok(Self { host, realm, service, tls, loopback, credential })
     }
 
