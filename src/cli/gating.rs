@@ -8,7 +8,7 @@ use plimsoll::edit::{self, Edit};
 use plimsoll::finding::{Finding, Level, Status};
 use plimsoll::gate::{self, Judge, Mode, Request};
 use plimsoll::outcome::{Exit, Outcome, Verdict};
-use plimsoll::registry::Registry;
+use plimsoll::reference::Reference;
 use plimsoll::report::{Run, plural};
 use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
@@ -16,6 +16,7 @@ use plimsoll::span::Place;
 
 use super::args::{Asking, Check, Output, Pin, ReportFormat};
 use super::governing::{self, Config, Governing};
+use super::quota::Watch;
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
 use super::{Failure, diff, network, print};
@@ -161,7 +162,10 @@ impl Gate<'_> {
             jobs: self.asking.reaching.jobs,
             now: self.now,
         };
-        let mut outcome = ask(request, &network.router, self.output.quiet)?;
+        let watch = Watch::new(&network.router, references(&request), self.output.quiet);
+        let mut outcome = watched(&watch, self.output.quiet, self.output.verbose, async |progress| {
+            gate::run(request, &network.router, progress).await
+        })?;
         network.say(self.output.quiet, self.output.verbose);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
@@ -174,24 +178,44 @@ impl Gate<'_> {
     }
 }
 
-fn ask(request: Request<'_>, registry: &dyn Registry, quiet: bool) -> anyhow::Result<Outcome> {
-    let bar = print::progress(quiet);
-    let outcome = in_runtime(gate::run(request, registry, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    }));
-    bar.finish_and_clear();
-    outcome
-}
-
-/// Runs what asks registries, to its end.
-pub(crate) fn in_runtime<F: Future>(asking: F) -> anyhow::Result<F::Output> {
+/// Runs what asks registries, to its end, and warns on the way of what they will not grant much longer.
+pub(crate) fn watched<T>(
+    watch: &Watch<'_>,
+    quiet: bool,
+    verbose: bool,
+    asking: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("can't start the network runtime")?;
-    Ok(runtime.block_on(asking))
+    let bar = print::progress(quiet);
+    let warn = || {
+        let warnings = watch.warnings();
+        if !warnings.is_empty() {
+            bar.suspend(|| print::err(&warnings));
+        }
+    };
+    let outcome = runtime.block_on(asking(&|done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        warn();
+    }));
+    warn();
+    bar.finish_and_clear();
+    if verbose {
+        watch.all();
+    }
+    Ok(outcome)
+}
+
+pub(crate) fn references<'a>(request: &'a Request<'_>) -> impl Iterator<Item = &'a Reference> {
+    let occurrences = request.files.iter().flat_map(|file| &file.found.occurrences);
+    occurrences.filter_map(|occurrence| match &occurrence.subject {
+        Subject::Image(reference) => Some(reference),
+        _ => None,
+    })
 }
 
 fn nested_policy(path: String) -> Finding {

@@ -11,6 +11,7 @@ mod init;
 mod list;
 mod network;
 mod print;
+mod quota;
 mod replace;
 mod sources;
 mod unpin;

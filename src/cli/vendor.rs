@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::anyhow;
 use jiff::Timestamp;
 use plimsoll::gate::{self, Judge, Mode, Request};
 use plimsoll::outcome::Exit;
@@ -13,6 +12,7 @@ use plimsoll::report::{plural, visible_lines};
 use plimsoll::vendor::{self, Copied, Name, Noting};
 
 use super::args::Vendor;
+use super::quota::Watch;
 use super::{Failure, gating, governing, network, print, sources};
 
 /// `plimsoll vendor`.
@@ -38,26 +38,19 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     let network = network::network(named.as_ref(), governing.config.as_ref(), &arguments.reaching)?;
     let writer = LayoutWriter::open(&arguments.out).map_err(anyhow::Error::from)?;
     let noting = Noting::new(&network.router);
-    let bar = print::progress(arguments.quiet);
-    let copied = gating::in_runtime(async {
-        let outcome = gate::run(request, &noting, &|done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        })
-        .await;
-        let names = noting.names(&outcome);
+    let watch = Watch::new(&network.router, gating::references(&request), arguments.quiet);
+    let copied = gating::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
+        let outcome = gate::run(request, &noting, progress).await;
         let keep = |digest: &_, bytes: &[u8]| writer.keep(digest, bytes).map(drop);
-        let copied = vendor::copy::<LayoutWriterError>(&network.router, &names, jobs, &keep).await?;
-        Ok::<Copied, LayoutWriterError>(copied)
+        vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), jobs, &keep).await
     })?;
-    bar.finish_and_clear();
     network.say(arguments.quiet, arguments.verbose);
     let copied = copied.map_err(anyhow::Error::from)?;
     let is_gone = |error: &RegistryError| matches!(error, RegistryError::NotFound { .. });
     let gone: BTreeSet<String> =
         copied.missing.iter().filter(|(_, error)| is_gone(error)).map(|(name, _)| name.clone()).collect();
-    let names = copied.names.iter().map(|(name, found)| (name.to_string(), found.clone())).collect();
-    writer.finish(&names, &gone).map_err(|error| anyhow!(error))?;
+    let whole = copied.names.iter().map(|(name, found)| (name.to_string(), found.clone())).collect();
+    writer.finish(&whole, &gone).map_err(anyhow::Error::from)?;
     print::out(said(&copied, arguments).as_bytes())?;
     Ok(copied
         .missing
@@ -67,19 +60,19 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
 
 /// What was copied and what was not, for people.
 fn said(copied: &Copied, arguments: &Vendor) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if arguments.verbose {
         for (name, found) in &copied.names {
             let digest = match name {
                 Name::Tag(..) => format!(" {}", found.digest),
                 Name::Digest(..) => String::new(),
             };
-            text += &format!("{name}{digest}\n");
+            lines.push(format!("{name}{digest}\n"));
         }
     }
     for (name, error) in &copied.missing {
         let verdict = if matches!(error, RegistryError::NotFound { .. }) { "not found" } else { "undecided" };
-        text += &format!("{verdict}: {}: {}\n", visible_lines(name), visible_lines(&error.to_string()));
+        lines.push(format!("{verdict}: {}: {}\n", visible_lines(name), visible_lines(&error.to_string())));
     }
     if !arguments.quiet {
         let (names, parts) = (plural(copied.names.len(), "name"), plural(copied.parts, "part"));
@@ -88,7 +81,7 @@ fn said(copied: &Copied, arguments: &Vendor) -> String {
             missing => format!("; {missing} could not be copied"),
         };
         let out = arguments.out.display().to_string();
-        text += &format!("{names} in {}: {parts}, {} bytes{missing}\n", visible_lines(&out), copied.bytes);
+        lines.push(format!("{names} in {}: {parts}, {} bytes{missing}\n", visible_lines(&out), copied.bytes));
     }
-    text
+    lines.concat()
 }

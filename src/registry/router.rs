@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::registry::cache::{Cache, Origin};
 use crate::registry::credentials::Credentials;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::registry::Http;
 use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
@@ -40,6 +41,11 @@ impl Router {
         let layouts = settings.layouts().map(|path| (path.to_owned(), OnceLock::new())).collect();
         let http = Http::new(Arc::clone(&settings), credentials, deadlines, proxies);
         Self { settings, http, layouts, memo: Memo::default(), cache }
+    }
+
+    /// What the hosts that were asked said that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.http.quotas()
     }
 
     /// With at most `jobs` requests to registries under way at once.

@@ -272,12 +272,13 @@ fn evidence_comes_along_with_its_layers() {
         ..Default::default()
     };
     let settings = plimsoll::registry::settings::Settings::new(vec![entry], true).expect("settings");
-    let credentials = plimsoll::registry::credentials::Credentials::new(Default::default());
+    let credentials =
+        plimsoll::registry::credentials::Credentials::new(plimsoll::registry::credentials::Sources::default());
     let router = plimsoll::registry::router::Router::new(
         settings,
         credentials,
         plimsoll::registry::http::Deadlines::STANDARD,
-        Default::default(),
+        plimsoll::registry::http::Proxies::default(),
         None,
     );
     let good = plimsoll::reference::Reference::parse("good").expect("a name").repository().clone();
