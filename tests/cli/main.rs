@@ -5,6 +5,7 @@ mod asking;
 mod following;
 #[cfg(unix)]
 mod hard_places;
+mod images;
 mod other_commands;
 mod output;
 mod pinning;
