@@ -59,7 +59,8 @@ fn sources() -> Sources {
         .filter(|folder| !folder.is_empty())
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".docker")));
-    Sources { docker_config: folder.map(|folder| folder.join("config.json")), search: env::var_os("PATH") }
+    let files = folder.map(|folder| folder.join("config.json").into()).into_iter().collect();
+    Sources { files, search: env::var_os("PATH"), ..Sources::default() }
 }
 
 fn proxies() -> anyhow::Result<Proxies> {
