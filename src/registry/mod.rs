@@ -1,11 +1,13 @@
 //! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
+pub mod certificates;
 pub mod content;
 pub mod credentials;
 pub mod http;
 pub mod layout;
 mod memo;
+pub mod registries_conf;
 pub mod router;
 pub mod settings;
 

@@ -250,18 +250,18 @@ mod tests {
     #[test]
     fn certificates_belong_to_their_host_and_port() {
         let own = |host: &str| {
-            (host.to_owned(), Certificates { authorities: vec!["own.crt".into()], identity: Some(pair()) })
+            (host.to_owned(), Certificates { authorities: vec!["own.crt".into()], identities: vec![pair()] })
         };
         let raw = RawEntry { ca: Some("ca.pem".into()), mirrors: vec!["m.io".into()], ..entry("r.io") };
         let settings = Settings::new(vec![raw], false).unwrap();
         let settings = settings.with_certificates([own("r.io"), own("localhost:5000")].into_iter().collect());
         let all = |name: &str| Endpoint::all(&settings, Reference::parse(name).unwrap().repository(), Target::Tag("1"));
         let found = all("r.io/x");
-        assert!(found[0].tls.identity().is_none(), "the mirror gets no certificate of the registry");
+        assert!(found[0].tls.identities().is_empty(), "the mirror gets no certificate of the registry");
         assert_eq!(found[0].tls.authorities(), [std::path::Path::new("ca.pem")]);
-        assert_eq!(found[1].tls.identity(), Some(&pair()));
+        assert_eq!(found[1].tls.identities(), [pair()]);
         assert_eq!(found[1].tls.authorities(), ["ca.pem", "own.crt"].map(std::path::Path::new));
-        assert!(found[1].tls.elsewhere().identity().is_none());
+        assert!(found[1].tls.elsewhere().identities().is_empty());
         assert!(all("r.io:5000/x")[0].tls.is_plain());
         assert_eq!(all("localhost:5000/x")[0].speech, Speech::Https);
         assert_eq!(all("localhost:5001/x")[0].speech, Speech::Http);
