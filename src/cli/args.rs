@@ -94,6 +94,9 @@ pub(crate) struct Asking {
     /// Ask no registry over the network; layouts on disk alone answer
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Read a bearer token, or USER:PASSWORD, from standard input for this registry and no other
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_stdin: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -18,10 +18,11 @@ use super::args::{Asking, Check, Pin, ReportFormat};
 use super::governing::{self, Config, Governing};
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
-use super::{Failure, diff, network, print};
+use super::{Failure, diff, machine, network, print};
 
 /// `plimsoll check`.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
     let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
@@ -48,6 +49,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
     if arguments.asking.platform.len() > 1 {
         return Err(anyhow!("pin takes one --platform: a reference has room for one digest").into());
     }
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?;
     if governing.is_none() && !arguments.no_policy {
@@ -136,7 +138,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
+        let (router, layouts) = network::router(self.named, self.beside, self.asking)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {

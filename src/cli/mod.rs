@@ -9,6 +9,7 @@ mod git;
 mod governing;
 mod init;
 mod list;
+mod machine;
 mod network;
 mod print;
 mod replace;

@@ -1,22 +1,20 @@
-//! The registries of a run: settings of the config documents, credentials and proxies of this machine.
-//! The only place that reads the environment for them; a policy never does.
-
-use std::env;
-use std::path::PathBuf;
+//! The registries of a run: settings of the config documents, then those of this machine.
 
 use anyhow::{Context as _, bail};
-use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::{Deadlines, Proxies, RawProxies};
+use plimsoll::registry::credentials::Credentials;
+use plimsoll::registry::http::Deadlines;
 use plimsoll::registry::router::Router;
-use plimsoll::registry::settings::{RawEntry, Settings};
+use plimsoll::registry::settings::{self, RawEntry, Settings};
 
+use super::args::Asking;
 use super::governing::Config;
+use super::machine::{self, Machine};
 
 /// The router, and the layouts in use as they are named in reports.
 pub(crate) fn router(
     named: Option<&Config>,
     beside: Option<&Config>,
-    offline: bool,
+    asking: &Asking,
 ) -> anyhow::Result<(Router, Vec<String>)> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
@@ -44,32 +42,21 @@ pub(crate) fn router(
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
                 ca: entry.ca.as_ref().map(place),
+                token_realms: entry.token_realm.iter().cloned().collect(),
                 layout: entry.layout.as_ref().map(place),
                 ..RawEntry::default()
             });
         }
     }
-    let settings = Settings::new(entries, offline).context("the registry settings contradict themselves")?;
-    let router = Router::new(settings, Credentials::new(sources()), Deadlines::STANDARD, proxies()?);
+    let machine = Machine::found();
+    let own = machine.registries()?;
+    // What the documents say of a prefix holds; podman's file speaks of the others.
+    let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
+    entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
+    let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
+    let settings = settings.with_certificates(machine.certificates()?);
+    let given = machine::given(asking.registry_token_stdin.as_deref())?;
+    let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
+    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?);
     Ok((router, layouts))
-}
-
-fn sources() -> Sources {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".docker")));
-    let files = folder.map(|folder| folder.join("config.json").into()).into_iter().collect();
-    Sources { files, search: env::var_os("PATH"), ..Sources::default() }
-}
-
-fn proxies() -> anyhow::Result<Proxies> {
-    let variable =
-        |names: [&str; 2]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    Ok(Proxies::new(&RawProxies {
-        http: variable(["http_proxy", "HTTP_PROXY"]),
-        https: variable(["https_proxy", "HTTPS_PROXY"]),
-        all: variable(["all_proxy", "ALL_PROXY"]),
-        except: variable(["no_proxy", "NO_PROXY"]),
-    })?)
 }

@@ -335,7 +335,7 @@ mod tests {
         let rows = [
             ("[registries.search]\nregistries = ['a.io']", (1, 2), "version 1"),
             ("[registries.block]\nregistries = []\n", (1, 2), "version 1"),
-            ("[[registry]]\nprefix = 'a.io", (2, 10), "not a registries.conf"),
+            ("[[registry]]\nprefix = 'a.io", (2, 15), "not a registries.conf"),
             ("[[registry]]\nprefix = 'a.io'\nblocked = 'yes'", (3, 11), "not a registries.conf"),
             ("[registry]\nprefix = 'a.io'", (1, 1), "not a registries.conf"),
             ("\n[[registry]]\nblocked = true", (2, 1), "needs a `prefix`"),

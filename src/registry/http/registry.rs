@@ -131,7 +131,10 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository, target) {
+            for endpoint in Endpoint::all(&self.settings, repository) {
+                if !endpoint.serves(target) {
+                    continue;
+                }
                 match self.named(&endpoint, target, want).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -144,7 +147,10 @@ impl Registry for Http {
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository, Target::Digest(digest)) {
+            for endpoint in Endpoint::all(&self.settings, repository) {
+                if !endpoint.serves(Target::Digest(digest)) {
+                    continue;
+                }
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
