@@ -82,6 +82,7 @@ def tools(plimsoll, host):
         "skopeo inspect": "skopeo --override-os=linux --override-arch=amd64 inspect --no-tags --tls-verify=false "
                           "--format={{.Digest}} docker://",
         "regctl image digest": "regctl image digest",
+        "frizbee image": "frizbee image",
     }
     no_tls = ["regctl", "registry", "set", "--tls", "disabled", host]
     found = []
@@ -90,7 +91,6 @@ def tools(plimsoll, host):
     found.append(("`plimsoll pin --no-policy --diff`", f"{plimsoll} pin --no-policy --diff k8s", None, None))
     found.append(("`ratchet pin`, at its default of one at a time", "ratchet pin -parser gitlabci gitlab.yml", None, 100))
     found.append(("`ratchet pin -concurrency 32`", "ratchet pin -parser gitlabci -concurrency 32 gitlab.yml", None, None))
-    found.append(("`frizbee image`", "frizbee image k8s", None, None))
     for name, command in each.items():
         # No blank between `docker://` and the image, which `{}` is in the place of.
         command += "{}" if command.endswith("//") else " {}"
@@ -103,13 +103,10 @@ def tools(plimsoll, host):
 def measure(place, command):
     """Run a command in a place: seconds on the clock, of work, and the peak of memory in bytes, all children included."""
     with open(place.folder / "out", "wb") as out, open(place.folder / "err", "wb") as err:
-        start = time.monotonic()
-        process = subprocess.Popen(command.split(), cwd=place.folder, env=place.environment, stdin=subprocess.DEVNULL,
-                                   stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        subprocess.run([SERVER, f"-usage={place.folder / 'usage'}", *command.split()], cwd=place.folder,
+                       env=place.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+    seconds, work, kilobytes = (place.folder / "usage").read_text().split()
+    return float(seconds), float(work), int(kilobytes) * 1024
 
 
 def digests(place):
