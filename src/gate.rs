@@ -120,7 +120,7 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
     outcome.unread.extend(unread);
     outcome.unread.sort_by(|a, b| (&a.0, a.1.place).cmp(&(&b.0, b.1.place)));
 
-    let questions = gate.questions(&works);
+    let questions = gate.questions(&works).more_follow(matches!(mode, Mode::Pin { update: true }));
     let total = questions.len();
     let answers = resolve::resolve(registry, &questions, jobs, &|done| progress(done, total)).await;
     let further = Gate::further_questions(&works, &answers);

@@ -188,6 +188,7 @@ pub fn absence(error: &RegistryError) -> (Status, &'static str) {
         RegistryError::WrongBytes { .. } | RegistryError::Malformed { .. } | RegistryError::TooLarge { .. } => {
             (Status::Undecided, "do not run this image; the registry, or something before it, is not sound")
         }
+        RegistryError::TooMany { .. } => (Status::Undecided, "remove what is no longer needed from the registry"),
         RegistryError::Status { .. } | RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. } => {
             (Status::Undecided, "try again; if it stays, look at the registry and the network")
         }

@@ -63,7 +63,10 @@ const SHARED: [(&str, &[&str]); 8] = [
             "values.rs",
         ],
     ),
-    ("registry/", &["mod.rs", "settings.rs", "credentials.rs", "content.rs", "memo.rs", "layout.rs", "http/"]),
+    (
+        "registry/",
+        &["mod.rs", "settings/", "credentials.rs", "content.rs", "referrers.rs", "memo.rs", "layout.rs", "http/"],
+    ),
     ("image/", &["*"]),
     ("rule/", &["mod.rs", "setting.rs", "example.rs", "kind.rs", "platform_choice.rs", "built_in.rs"]),
     ("policy/", &["*"]),

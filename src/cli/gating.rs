@@ -137,6 +137,7 @@ struct Gate<'a> {
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
         let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
+        let router = router.at_once(self.asking.jobs);
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::{Deadlines, Proxies};
+use plimsoll::registry::http::{Deadlines, Proxies, RawProxies};
 use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::{RawEntry, Settings};
 
@@ -40,16 +40,17 @@ pub(crate) fn router(
             layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
             entries.push(RawEntry {
                 prefix: entry.prefix.clone(),
-                mirrors: entry.mirrors.clone(),
+                mirrors: entry.mirrors.iter().map(|mirror| mirror.as_str().into()).collect(),
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
                 ca: entry.ca.as_ref().map(place),
                 layout: entry.layout.as_ref().map(place),
+                ..RawEntry::default()
             });
         }
     }
     let settings = Settings::new(entries, offline).context("the registry settings contradict themselves")?;
-    let router = Router::new(settings, Credentials::new(sources()), Deadlines::STANDARD, proxies());
+    let router = Router::new(settings, Credentials::new(sources()), Deadlines::STANDARD, proxies()?);
     Ok((router, layouts))
 }
 
@@ -61,12 +62,13 @@ fn sources() -> Sources {
     Sources { docker_config: folder.map(|folder| folder.join("config.json")), search: env::var_os("PATH") }
 }
 
-fn proxies() -> Proxies {
+fn proxies() -> anyhow::Result<Proxies> {
     let variable =
         |names: [&str; 2]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    Proxies {
+    Ok(Proxies::new(&RawProxies {
         http: variable(["http_proxy", "HTTP_PROXY"]),
         https: variable(["https_proxy", "HTTPS_PROXY"]),
+        all: variable(["all_proxy", "ALL_PROXY"]),
         except: variable(["no_proxy", "NO_PROXY"]),
-    }
+    })?)
 }

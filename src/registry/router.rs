@@ -15,7 +15,7 @@ use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
 use crate::registry::memo::Memo;
 use crate::registry::settings::{Entry, Settings};
-use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want, referrers};
 
 /// All registries of a run behind one seam; nothing of the same repository and digest is read twice.
 pub struct Router {
@@ -34,8 +34,19 @@ impl Router {
         Self { settings, http, layouts, memo: Memo::default() }
     }
 
+    /// With at most `jobs` requests to registries under way at once.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { http: self.http.at_once(jobs), ..self }
+    }
+
     fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {
-        if let Some(path) = self.settings.entry(repository).and_then(Entry::layout) {
+        let entry = self.settings.entry(repository);
+        if entry.is_some_and(Entry::blocked) {
+            let reason = format!("{repository} is blocked by the settings of registries on this machine");
+            return Err(RegistryError::Refused { reason });
+        }
+        if let Some(path) = entry.and_then(Entry::layout) {
             return Ok(self.layout(path)?);
         }
         if self.settings.offline() {
@@ -85,5 +96,30 @@ impl Registry for Router {
             let source = self.source(repository)?;
             self.memo.blob(repository, digest, limit, || source.blob(repository, digest, limit)).await
         })
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        kind: Option<&'a str>,
+    ) -> Answer<'a, Referrers> {
+        Box::pin(async move {
+            let source = self.source(repository)?;
+            let ask = |kind| {
+                self.memo.referrers(repository, subject, kind, move || source.referrers(repository, subject, kind))
+            };
+            match (ask(None).await, kind) {
+                (Ok(all), Some(kind)) => Ok(referrers::only(all, kind)),
+                // Of one kind there may be few enough.
+                (Err(RegistryError::TooMany { .. }), Some(_)) => ask(kind).await,
+                (answer, _) => answer,
+            }
+        })
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        self.memo.forget(repository);
+        self.http.done_with(repository);
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use plimsoll::digest::Digest;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::oneshot;
 
@@ -69,6 +70,8 @@ pub enum Body {
     Silence,
     /// The connection is closed without a word.
     Reset,
+    /// These bytes in place of head and body, and then the connection is closed.
+    Raw(Vec<u8>),
 }
 
 /// An answer.
@@ -131,6 +134,18 @@ pub enum Login {
     Bearer { user: Option<(String, String)>, expires_in: u64 },
 }
 
+/// How it lists referrers.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Listing {
+    /// Not at all: the API is a 404.
+    #[default]
+    None,
+    /// By the API, so many a page.
+    Pages(usize),
+    /// By the API, on one page, of the artifact type that is asked for.
+    Filtered,
+}
+
 /// A lie: what to do with a request in place of the truth, which it is given (`None`: tell the truth).
 pub type Script = Arc<dyn Fn(&Request, &Reply) -> Option<Reply> + Send + Sync>;
 
@@ -142,6 +157,8 @@ pub struct Behaviour {
     pub answer_everything: bool,
     /// Time before each answer.
     pub delay: Duration,
+    /// Of what is pushed with [`Server::refer`].
+    pub referrers: Listing,
     /// TLS with this certificate, in place of plain http.
     pub tls: Option<Certificate>,
     /// The lies.
@@ -189,6 +206,8 @@ struct Shared {
     behaviour: Behaviour,
     content: Mutex<Content>,
     log: Mutex<Vec<Request>>,
+    /// How often each method and path was asked for.
+    asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
     port: u16,
 }
@@ -197,6 +216,8 @@ struct Shared {
 struct Content {
     /// By path: media type, bytes.
     objects: HashMap<String, (String, Vec<u8>)>,
+    /// Descriptors by the path of their list.
+    referrers: HashMap<String, Vec<Value>>,
     revoked: usize,
 }
 
@@ -214,6 +235,7 @@ impl Server {
                     behaviour,
                     content: Mutex::default(),
                     log: Mutex::default(),
+                    asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
                     port,
                 });
@@ -257,6 +279,18 @@ impl Server {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
         self.put(format!("/v2/{name}/blobs/{digest}"), "application/octet-stream", bytes);
+        digest
+    }
+
+    /// Lists a manifest of that artifact type as a referrer of `subject`; there is no content behind it.
+    pub fn refer(&self, name: &str, subject: &Digest, artifact_type: Option<&str>, mark: &str) -> Digest {
+        let digest = Digest::sha256(format!("{subject} {mark}").as_bytes());
+        let mut descriptor = descriptor(&digest, mark);
+        if let Some(artifact_type) = artifact_type {
+            descriptor["artifactType"] = artifact_type.into();
+        }
+        let path = format!("/v2/{name}/referrers/{subject}");
+        self.shared.content.lock().unwrap().referrers.entry(path).or_default().push(descriptor);
         digest
     }
 
@@ -350,12 +384,16 @@ impl Shared {
         let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let mut log = self.log.lock().unwrap();
-        let before = log.iter().filter(|other| other.method == method && other.path == path).count();
+        let before = {
+            let mut asked = self.asked.lock().unwrap();
+            let count = asked.entry((method.clone(), path.to_owned())).or_default();
+            *count += 1;
+            *count - 1
+        };
         let (path, query) = (path.to_owned(), query.to_owned());
         let body = String::from_utf8_lossy(&body).into_owned();
         let request = Request { method, path, query, headers, body, before };
-        log.push(request.clone());
+        self.log.lock().unwrap().push(request.clone());
         Ok(Some(request))
     }
 
@@ -379,6 +417,10 @@ impl Shared {
         if let Some((media_type, bytes)) = content.objects.get(&request.path) {
             let digest = Digest::sha256(bytes);
             return Reply::ok(media_type, bytes.clone()).header("Docker-Content-Digest", digest.as_str());
+        }
+        if request.path.contains("/referrers/") {
+            let listed = content.referrers.get(&request.path).map_or(&[][..], Vec::as_slice);
+            return list(request, self.behaviour.referrers, listed);
         }
         let name = request.path.strip_prefix("/v2/").and_then(|rest| rest.split_once("/manifests/"));
         if let (true, Some((repository, tag))) = (self.behaviour.answer_everything, name) {
@@ -416,6 +458,40 @@ impl Shared {
     }
 }
 
+/// A descriptor of nothing that can be fetched.
+pub fn descriptor(digest: &Digest, mark: &str) -> Value {
+    json!({"mediaType": OCI_IMAGE, "digest": digest.as_str(), "size": 7, "annotations": {"mark": mark}})
+}
+
+/// An OCI index of these descriptors.
+pub fn index_of(descriptors: &[Value]) -> String {
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}).to_string()
+}
+
+/// The page of the list that is asked for: `artifactType`, and `from`, which the server's own links carry.
+fn list(request: &Request, listing: Listing, listed: &[Value]) -> Reply {
+    let query = |key: &str| {
+        url::form_urlencoded::parse(request.query.as_bytes()).find(|(own, _)| own == key).map(|(_, text)| text)
+    };
+    match listing {
+        Listing::None => Reply::json(404, r#"{"errors":[{"code":"NOT_FOUND","message":"page not found"}]}"#),
+        Listing::Filtered => {
+            let Some(kind) = query("artifactType") else { return Reply::ok(OCI_INDEX, index_of(listed)) };
+            let some: Vec<Value> = listed.iter().filter(|one| one["artifactType"] == *kind).cloned().collect();
+            Reply::ok(OCI_INDEX, index_of(&some)).header("OCI-Filters-Applied", "artifactType")
+        }
+        Listing::Pages(size) => {
+            let from: usize = query("from").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let to = (from + size).min(listed.len());
+            let reply = Reply::ok(OCI_INDEX, index_of(&listed[from..to]));
+            if to == listed.len() {
+                return reply;
+            }
+            reply.header("Link", &format!("<{}?from={to}>; rel=\"next\"", request.path))
+        }
+    }
+}
+
 /// The header of a user and a password.
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
@@ -436,6 +512,11 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             return Ok(false);
         }
         Body::Reset => return Ok(false),
+        Body::Raw(bytes) => {
+            socket.write_all(bytes).await?;
+            socket.flush().await?;
+            return Ok(false);
+        }
         Body::Endless | Body::Drip(_) => None,
     };
     match length {
@@ -463,7 +544,7 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             tokio::time::sleep(pause).await;
         },
         Body::Stall => tokio::time::sleep(Duration::from_secs(600)).await,
-        Body::Silence | Body::Reset => {}
+        Body::Silence | Body::Reset | Body::Raw(_) => {}
     }
     socket.flush().await?;
     Ok(false)
