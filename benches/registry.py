@@ -87,7 +87,7 @@ def tools(plimsoll, host):
     no_tls = ["regctl", "registry", "set", "--tls", "disabled", host]
     found = []
     if "  resolve " in subprocess.run([plimsoll, "--help"], capture_output=True, text=True).stdout:
-        found.append(("`plimsoll resolve`", f"xargs -a images.txt {plimsoll} resolve --format json", None, None))
+        found.append(("`plimsoll resolve`", f"xargs -a images.txt {plimsoll} resolve", None, None))
     found.append(("`plimsoll pin --no-policy --diff`", f"{plimsoll} pin --no-policy --diff k8s", None, None))
     found.append(("`ratchet pin`, at its default of one at a time", "ratchet pin -parser gitlabci gitlab.yml", None, 100))
     found.append(("`ratchet pin -concurrency 32`", "ratchet pin -parser gitlabci -concurrency 32 gitlab.yml", None, None))

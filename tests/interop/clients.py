@@ -17,6 +17,13 @@ class Client:
         self.folder.mkdir(parents=True)
         self.crane = shutil.which("crane")
 
+    def certificates(self, registry, certificate, key):
+        """The certificate to show to a registry."""
+        folder = self.folder / f"certificates-{registry.name}"
+        folder.mkdir()
+        for path, name in ((registry.authority.certificate, "ca.crt"), (certificate, "client.cert"), (key, "client.key")):
+            shutil.copy(path, folder / name)
+
     def _options(self, registry, side=""):
         if registry.tls:
             certificates = self.folder / f"certificates-{registry.name}"

@@ -23,7 +23,6 @@ def plain(suite, registry):
     missing(suite, registry, insecure)
     platforms(suite, registry, insecure)
     asked_once(suite, registry, insecure)
-    mirrors(suite, registry)
     moved_tag(suite, registry, insecure)
     quickstart(suite, registry)
     damaged(suite, registry, insecure)
@@ -113,24 +112,6 @@ def asked_once(suite, registry, settings):
     scene.expect(0, "asked once: pin a hundred references", "pin")
     asked = [path for _, path, _ in registry.requests()[before:] if "/manifests/16" in path]
     suite.checks.equal(len(asked), 1, "asked once: requests for a tag that is written a hundred times")
-
-
-def mirrors(suite, registry):
-    """A mirror answers for another name, and the name in the file stays."""
-    checks = suite.checks
-    digest = suite.images["library/nginx:1.25"]["digest"]
-    empty = f"http://{registry.host}/nothing-here"
-    for case, places in {"a mirror": [f"http://{registry.host}"], "the second mirror": [empty, f"http://{registry.host}"]}.items():
-        scene = Scene(suite, [{"prefix": "docker.io", "mirrors": places, "only-mirrors": True}])
-        scene.manifest(["nginx:1.25", "docker.io/library/nginx:1.25"])
-        scene.expect(0, f"{case}: pin", "pin")
-        checks.equal(scene.images(), [f"nginx:1.25@{digest}", f"docker.io/library/nginx:1.25@{digest}"],
-                     f"{case}: the names stay as written")
-        scene.expect(0, f"{case}: check after pin", "check")
-    scene = Scene(suite, [{"prefix": "docker.io", "mirrors": [empty], "only-mirrors": True}], rules=LENIENT)
-    scene.manifest(["nginx:1.25"])
-    report = scene.expect(1, "no mirror has it: check denies", "check")
-    checks.that("exists" in rules_of(report, "violated"), "no mirror has it: by exists", report["findings"])
 
 
 def moved_tag(suite, registry, settings):

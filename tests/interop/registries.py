@@ -8,14 +8,20 @@ crane; plain, with a password, with TLS of an unknown authority, with client cer
 """
 
 import contextlib
+import shutil
 import sys
 import tempfile
 import time
 
+import frugality
+import keeping
 import kinds
 import logins
+import machine
+import mirrors
 import passwords
 import plain
+import referring
 import transport
 from authority import Authority
 from checks import contents, end_on_signals
@@ -56,6 +62,53 @@ def encrypted(suite):
     transport.proxies(suite, registry, suite.proxy)
 
 
+def counted(suite):
+    """Request counts, open and with tokens, of every kind that there is."""
+    for kind in KINDS:
+        if kind.here():
+            frugality.frugality(suite, suite.start(kind, f"{kind.__name__.lower()}-counted"))
+            if kind is not Crane:
+                frugality.frugality(suite, suite.start(kind, f"{kind.__name__.lower()}-counted-tokens", login=suite.tokens))
+
+
+def mirrored(suite):
+    """Mirrors, of two kinds where there are two."""
+    kind = Distribution if Distribution.here() else DockerRegistry
+    registry, other = suite.start(DockerRegistry, "mirrored"), suite.start(kind, "mirror")
+    mirrors.mirrors(suite, registry, other)
+    machine.registries_conf(suite, registry, other)
+    for through in (DockerRegistry, Distribution):
+        if through.here():
+            mirrors.pull_through(suite, registry, through)
+
+
+def certified(suite):
+    """Registries that want a certificate."""
+    for kind in (DockerRegistry, Distribution, Zot):
+        if kind.here():
+            machine.client_certificates(suite, kind)
+
+
+def referred(suite):
+    """Referrers by either way."""
+    if not shutil.which("regctl"):
+        print("registries: regctl is not here: nothing is shown of referrers", flush=True)
+        return
+    for kind, way in ((DockerRegistry, "fallback-tag"), (Distribution, "fallback-tag"), (Zot, "api"), (Crane, "fallback-tag")):
+        if kind.here():
+            referring.referring(suite, suite.start(kind, f"{kind.__name__.lower()}-referred"), way)
+
+
+def kept(suite):
+    """The disk cache and vendored layouts."""
+    for kind in (DockerRegistry, Zot):
+        if kind.here():
+            registry = suite.start(kind, f"{kind.__name__.lower()}-kept")
+            keeping.cache(suite, registry, kinds.readable(suite, kind))
+            keeping.vendor(suite, registry, kinds.readable(suite, kind))
+
+
+KINDS = (DockerRegistry, Distribution, Zot, Crane)
 PARTS = {
     "one registry": one_registry,
     "passwords and tokens": logged_in,
@@ -63,6 +116,11 @@ PARTS = {
     "distribution 3": lambda suite: kinds.kind(suite, Distribution),
     "zot": lambda suite: kinds.kind(suite, Zot),
     "crane": lambda suite: kinds.kind(suite, Crane),
+    "request counts": counted,
+    "mirrors": mirrored,
+    "client certificates": certified,
+    "referrers": referred,
+    "cache and vendor": kept,
 }
 
 

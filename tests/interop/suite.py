@@ -103,7 +103,13 @@ class Scene:
         if login:
             (docker / "config.json").write_text(json.dumps(login))
         self.environment["DOCKER_CONFIG"] = str(docker)
+        # What one scene keeps answers in no other.
+        self.environment.setdefault("XDG_CACHE_HOME", str(suite.plimsoll.home / "caches" / top.name))
         self.rules(rules)
+
+    def cache(self):
+        """Where this scene's runs keep what they fetched."""
+        return Path(self.environment["XDG_CACHE_HOME"])
 
     def rules(self, rules):
         """Write the policy."""

@@ -25,6 +25,7 @@ class TokenServer:
         config.write_text("[req]\ndistinguished_name = name\nprompt = no\n[name]\nCN = interop tokens\n")
         openssl("req", "-x509", "-config", config, "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "2",
                 "-keyout", self.key, "-out", self.certificate)
+        self.der = base64.b64encode(openssl("x509", "-in", self.certificate, "-outform", "DER")).decode()
         self.asked = []  # (method, whether credentials came along, scope)
         self.issued = []
         server = self
@@ -67,8 +68,7 @@ class TokenServer:
 
     def issue(self, scopes):
         """A signed token for all that is asked for."""
-        der = openssl("x509", "-in", self.certificate, "-outform", "DER")
-        header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
+        header = {"typ": "JWT", "alg": "RS256", "x5c": [self.der]}
         now = int(time.time())
         access = []
         for scope in " ".join(scopes).split():
