@@ -27,7 +27,9 @@ def referring(suite, registry, way):
                   logins.auths(registry.host) if registry.login else None)
     found = inspect(scene, name, what)
     both = regctl.listed(name)
-    checks.equal(sorted(one["artifactType"] for one in both), sorted([SBOM, SIGNATURE]), f"{what}: regctl sees both")
+    checks.equal(len({one["digest"] for one in both}), 2, f"{what}: regctl sees both")
+    if way != "api":  # this zot goes by the config's type, as a draft of the specification did
+        checks.equal({one["artifactType"] for one in both}, {SBOM, SIGNATURE}, f"{what}: and what they are")
     same(checks, found["referrers"], both, way, f"{what}: of the index")
     inside = {one["digest"]: one for one in found["platforms"]}[child]
     same(checks, inside["referrers"], regctl.listed(f"{bare}@{child}"), way, f"{what}: of the child")

@@ -69,7 +69,7 @@ class Suite:
             wanted = self.images[name]["digest"]
             words = {"skopeo inspect --raw": "sha256:" + sha256(self.client.raw(registry, name)).hexdigest(),
                      "skopeo inspect": self.client.digest(registry, name)}
-            if self.client.crane:
+            if self.client.crane and not registry.callers:  # crane shows no certificates
                 words["crane digest"] = self.client.crane_digest(registry, name)
             for word, digest in words.items():
                 self.checks.equal(digest, wanted, f"{word} of {registry.name} {name} is the layout's digest")
