@@ -7,6 +7,10 @@ use std::time::Duration;
 pub const MANIFEST_BYTES: usize = 4 << 20;
 /// Largest image config, in bytes: thousands of history entries and labels fit.
 pub const CONFIG_BYTES: usize = 8 << 20;
+/// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
+pub const ATTESTATION_BYTES: usize = 40 << 20;
+/// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
+pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
@@ -55,6 +59,21 @@ pub const CONCURRENCY: usize = 32;
 pub const NAMES_AT_ONCE: usize = 256;
 /// Most requests at once that `--jobs` may ask for: beyond it registries only limit.
 pub const MOST_JOBS: usize = 256;
+
+/// Size of the disk cache, in bytes: with some 5 KB for a manifest and its record, the content of a hundred thousand images.
+pub const CACHE_BYTES: u64 = 1 << 30;
+/// Smallest part of a disk that a file takes, in bytes, on the file systems in use.
+pub const CACHE_BLOCK: u64 = 4 << 10;
+/// Bytes that a run writes into the cache before it looks at the bound again: a killed run leaves no more uncounted.
+pub const CACHE_PART: u64 = 16 << 20;
+/// Lines of the cache's tally before every file is looked at again: what killed runs left out is found in time.
+pub const CACHE_TALLIES: usize = 1_000;
+/// Age of an entry's last use that is not worth a write to make it younger.
+pub const CACHE_TOUCH: Duration = Duration::from_secs(60);
+/// Age past which a file of the cache that was never finished belongs to a killed process.
+pub const CACHE_UNFINISHED: Duration = Duration::from_secs(3_600);
+/// Largest record beside the cache's content, in bytes: a host, 255 bytes of path, a tag and a digest fit.
+pub const CACHE_RECORD_BYTES: usize = 4 << 10;
 
 /// Largest file that is read as a source, in bytes.
 pub const SOURCE_BYTES: u64 = 256 << 20;

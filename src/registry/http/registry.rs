@@ -18,6 +18,7 @@ use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::{Deadlines, Proxies, referrers};
 use crate::registry::settings::Settings;
 use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
@@ -36,6 +37,17 @@ impl Http {
     pub fn new(settings: Arc<Settings>, credentials: Credentials, deadlines: Deadlines, proxies: Proxies) -> Self {
         let client = Client::new(deadlines, proxies, Filter::new(settings.hosts()));
         Self { auth: Auth::new(client, credentials), deadlines, settings }
+    }
+
+    /// What the hosts said so far that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.auth.quotas()
+    }
+
+    /// Where `repository` is asked for and how, in a text that differs wherever that does.
+    pub(crate) fn way(&self, repository: &Repository) -> String {
+        // Written out by derivation, so that what is added to an endpoint later is in it.
+        format!("{:?}", Endpoint::every(&self.settings, repository))
     }
 
     /// With at most `jobs` requests under way at once, over all hosts.
