@@ -13,10 +13,11 @@ use plimsoll::vendor::{self, Copied, Name, Noting};
 
 use super::args::Vendor;
 use super::quota::Watch;
-use super::{Failure, gating, governing, network, print, sources};
+use super::{Failure, gating, governing, machine, network, print, sources};
 
 /// `plimsoll vendor`.
 pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
+    machine::one_use_of_input(arguments.reaching.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
     let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
