@@ -71,8 +71,11 @@ pub(super) fn make(root: &Path, judged: Option<&Path>) -> Result<PathBuf, String
     let root = find(root, judged)?.ok_or("it went away")?;
     if !is_marked(&root.join(TAG.0)) {
         private(&root).map_err(wrong)?;
-        blobs::write_whole(&root.join(MARKER.0), MARKER.1.as_bytes(), Reach::Private, false).map_err(wrong)?;
+        // First of all, so that no other process takes the folder for somebody else's.
         blobs::write_whole(&root.join(TAG.0), TAG.1.as_bytes(), Reach::Private, false).map_err(wrong)?;
+    }
+    if fs::symlink_metadata(root.join(MARKER.0)).is_err() {
+        blobs::write_whole(&root.join(MARKER.0), MARKER.1.as_bytes(), Reach::Private, false).map_err(wrong)?;
     }
     for name in FOLDERS {
         blobs::make_folder(&root.join(name), Reach::Private).map_err(wrong)?;
