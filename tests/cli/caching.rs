@@ -115,6 +115,28 @@ fn no_cache_neither_uses_nor_keeps_anything() {
 }
 
 #[test]
+fn inspect_and_resolve_keep_and_use_it_unless_told() {
+    for command in ["inspect", "resolve"] {
+        let stocked = Stocked::one(false);
+        let name = format!("good@{}", stocked.push("1"));
+        let run = |more: &[&str]| {
+            let mut command =
+                stocked.repository.command(&[&[command, &name, "--config", "machine.conf"], more].concat());
+            let answer = support::answer(&command.env("PLIMSOLL_CACHE", stocked.folder()).output().expect("runs"));
+            assert_eq!(answer.code, 0, "{}", answer.stderr);
+            stocked.asked().into_iter().filter(|line| !line.contains("referrers") && !line.contains("/sha256-")).count()
+        };
+        let cold = run(&["--no-cache"]);
+        assert!(cold > 0 && !stocked.folder().exists(), "{command} kept something");
+        assert_eq!(stocked.run(&["check"]).code, 0);
+        stocked.asked();
+        run(&[]);
+        assert_eq!(run(&[]), 0, "{command}");
+        assert_eq!(run(&["--no-cache"]), cold, "{command} used what was kept");
+    }
+}
+
+#[test]
 fn offline_the_cache_answers_for_digests_alone() {
     for by_digest in [false, true] {
         let stocked = Stocked::one(by_digest);

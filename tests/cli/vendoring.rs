@@ -365,6 +365,20 @@ fn vendor_takes_the_options_of_a_check() {
     assert!(answer.stderr.contains("no policy"), "{}", answer.stderr);
 }
 
+#[test]
+fn vendor_takes_a_credential_from_standard_input() {
+    let login = registry::Login::Basic { user: "user".to_owned(), password: "word".to_owned() };
+    let stocked = Stocked::with(Behaviour { login, ..Behaviour::default() });
+    stocked.push("1");
+    stocked.repository.write("a.yaml", pod("image: good:1"));
+    assert_eq!(vendor(&stocked, &[]).code, 3);
+    let host = stocked.server.host();
+    let mut command = stocked.command(&["vendor", "out", "--registry-token-stdin", &host]);
+    let answer = support::answer(&command.write_stdin("user:word").output().expect("runs"));
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+    assert_eq!(stocked.run(&["vendor", "out", "-", "--registry-token-stdin", &host]).code, 2);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_no_copy() {
