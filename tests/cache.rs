@@ -315,6 +315,51 @@ async fn what_one_repository_served_says_nothing_about_another() {
     assert!(matches!(answer, Err(E::Offline { .. })), "{answer:?}");
 }
 
+#[test]
+fn the_key_is_the_repository_the_way_and_the_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("cache");
+    let cache = Cache::new(&root, limits::CACHE_BYTES, None);
+    let other = Reference::parse("registry.example/trusted/app").unwrap().repository().clone();
+    let own = repository();
+    let origin = Origin { repository: &own, way: "direct" };
+    let (manifest, blob) = (manifest(0), Digest::sha256(b"config"));
+    cache.keep_manifest(origin, &manifest);
+    cache.keep_blob(origin, &blob, &"config".into());
+    cache.keep_hint(origin, "1", manifest.digest());
+    let held = |origin| {
+        let (found, config) = (cache.manifest(origin, manifest.digest()), cache.blob(origin, &blob, 100));
+        (found.is_some(), config.is_some(), cache.hint(origin, "1").is_some())
+    };
+    let others = [Origin { repository: &other, way: "direct" }, Origin { repository: &own, way: "mirror" }];
+    assert_eq!(held(origin), (true, true, true));
+    assert_eq!(others.map(held), [(false, false, false); 2]);
+    assert_eq!(cache.hint(origin, "2"), None);
+    // A record put under another name does not help, either.
+    for foreign in others {
+        let before = all_files(&root);
+        cache.keep_manifest(foreign, &manifest);
+        cache.keep_hint(foreign, "1", manifest.digest());
+        assert!(cache.manifest(foreign, manifest.digest()).is_some() && cache.hint(foreign, "1").is_some());
+        let new: Vec<_> = all_files(&root).into_iter().filter(|file| !before.contains(file)).collect();
+        assert_eq!(new.len(), 2);
+        for file in &new {
+            let kind = file.parent().unwrap();
+            let records = before.iter().filter(|old| old.parent() == Some(kind));
+            for record in records {
+                fs::copy(record, file).unwrap();
+                let found = if kind.ends_with("tags") {
+                    cache.hint(foreign, "1").is_some()
+                } else {
+                    cache.manifest(foreign, manifest.digest()).is_some()
+                };
+                assert!(!found, "{record:?} as {file:?}");
+            }
+        }
+        new.iter().for_each(|file| drop(fs::remove_file(file)));
+    }
+}
+
 #[tokio::test]
 async fn what_came_over_one_way_is_not_believed_over_another() {
     let scene = Scene::new();
