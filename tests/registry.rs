@@ -318,7 +318,7 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
     let server = liar(|_, _| Some(Reply::status(429).header("Retry-After", "3600")));
     let error = ask(&router(), &format!("{}/app:1", server.host()), Want::Digest).await.unwrap_err();
     let retry_after = Some(Duration::from_secs(3_600));
-    assert_eq!(error, E::RateLimited { host: server.host(), retry_after });
+    assert_eq!(error, E::RateLimited { host: server.host(), retry_after, anonymous: true });
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -326,18 +326,49 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
 async fn rule_22_a_limited_head_is_never_answered_by_a_get() {
     let server = liar(|request, _| (request.method == "HEAD").then(|| Reply::status(429)));
     let [answer, _] = both(&server).await;
-    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None });
+    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None, anonymous: true });
     let lines = server.lines();
     assert_eq!(lines.iter().filter(|line| line.starts_with("HEAD")).count(), 3);
     assert_eq!(lines.iter().filter(|line| line.starts_with("GET")).count(), 1, "the one that wanted content");
 }
 
 #[tokio::test]
-async fn a_404_is_not_found_and_final() {
+async fn a_404_is_not_found_once_a_get_says_so_too() {
+    let server = liar(|_, _| Some(Reply::status(404)));
+    for answer in both(&server).await {
+        assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() });
+    }
+    let [head, get] = ["HEAD", "GET"].map(|method| format!("{method} /v2/app/manifests/1"));
+    assert_eq!(server.lines(), [head.as_str(), &get, &get]);
+}
+
+#[tokio::test]
+async fn a_404_to_a_head_and_a_manifest_to_a_get_are_no_answer() {
     let server = liar(|request, _| (request.method == "HEAD").then(|| Reply::status(404)));
     let [answer, _] = both(&server).await;
-    assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() });
-    assert_eq!(server.lines(), ["HEAD /v2/app/manifests/1", "GET /v2/app/manifests/1"]);
+    assert!(matches!(answer, Err(E::Malformed { .. })), "{answer:?}");
+    for (status, mirrors) in [(403, false), (503, true)] {
+        let server = liar(move |request, _| Some(Reply::status(if request.method == "HEAD" { 404 } else { status })));
+        let raw = RawEntry { mirrors: vec![server.host().into()], only_mirrors: true, ..entry("reg.corp") };
+        let name = if mirrors { "reg.corp/app:1".to_owned() } else { format!("{}/app:1", server.host()) };
+        let router = router_with(settings(vec![raw]), Sources::default(), FAST);
+        let answer = ask(&router, &name, Want::Digest).await;
+        assert!(matches!(answer, Err(E::Forbidden { .. } | E::Status { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_404_behind_a_redirect_to_elsewhere_is_not_the_registrys_word() {
+    let elsewhere = Server::start(Behaviour::default());
+    let location = format!("http://{}/login", elsewhere.host());
+    let server = liar(move |_, _| Some(Reply::redirect(&location)));
+    for answer in both(&server).await {
+        assert!(matches!(answer, Err(E::Status { status: 404, .. })), "{answer:?}");
+    }
+    let server = liar(|request, _| (request.path != "/gone").then(|| Reply::redirect("/gone")));
+    for answer in both(&server).await {
+        assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() }, "its own redirect is its own word");
+    }
 }
 
 #[tokio::test]
@@ -530,6 +561,7 @@ async fn proxies_are_used_unless_excepted() {
             Credentials::new(Sources::default()),
             FAST,
             proxies,
+            None,
         )
     };
     assert!(ask(&router_of(None), "plain.corp/app:1", Want::Digest).await.is_ok());

@@ -12,6 +12,7 @@ mod list;
 mod machine;
 mod network;
 mod print;
+mod quota;
 mod replace;
 mod sources;
 mod unpin;

@@ -1,21 +1,54 @@
-//! The registries of a run: settings of the config documents, then those of this machine.
+//! The registries of a run: settings of the config documents, then those of this machine, and the user's cache.
+
+use std::env;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use plimsoll::limits;
+use plimsoll::registry::cache::Cache;
 use plimsoll::registry::credentials::Credentials;
 use plimsoll::registry::http::Deadlines;
 use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::{self, RawEntry, Settings};
+use plimsoll::report::visible_lines;
+use plimsoll::source::walk;
 
-use super::args::Asking;
+use super::args::{Asking, Output};
 use super::governing::Config;
 use super::machine::{self, Machine};
+use super::print;
 
-/// The router, and the layouts in use as they are named in reports.
-pub(crate) fn router(
-    named: Option<&Config>,
-    beside: Option<&Config>,
-    asking: &Asking,
-) -> anyhow::Result<(Router, Vec<String>)> {
+/// What a run asks for images.
+pub(crate) struct Network {
+    pub(crate) router: Router,
+    /// The layouts in use, as they are named in reports.
+    pub(crate) layouts: Vec<String>,
+    cache: Option<Cache>,
+}
+
+impl Network {
+    /// Says what was wrong with the cache: one line, or with `-v` also what it was good for.
+    pub(crate) fn say(&self, output: &Output) {
+        let Some(cache) = self.cache.as_ref().filter(|_| !output.quiet) else { return };
+        let (account, root) = (cache.account(), cache.root().display().to_string());
+        let root = visible_lines(&root);
+        if let Some(why) = account.trouble {
+            let way = if account.hits + account.stored > 0 { "can't be used further" } else { "is not used" };
+            print::err(&format!("warning: the cache {root} {way}: {}\n", visible_lines(&why)));
+        }
+        if output.verbose && account.hits + account.stored + account.damaged > 0 {
+            let (hits, stored) = (account.hits, account.stored);
+            let damaged = match account.damaged {
+                0 => String::new(),
+                damaged => format!(", {damaged} damaged and asked for again"),
+            };
+            print::err(&format!("cache {root}: {hits} used, {stored} kept{damaged}\n"));
+        }
+    }
+}
+
+/// The registries as the config documents and this machine say.
+pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &Asking) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
     // The machine's own file goes first: what it says of a prefix holds.
@@ -54,9 +87,24 @@ pub(crate) fn router(
     let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
     entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
     let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
+    let cache = if asking.no_cache { None } else { cache() };
     let settings = settings.with_certificates(machine.certificates()?);
     let given = machine::given(asking.registry_token_stdin.as_deref())?;
     let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
-    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?);
-    Ok((router, layouts))
+    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone())
+        .at_once(asking.jobs);
+    Ok(Network { router, layouts, cache })
+}
+
+/// The user's cache, where there is a place for one.
+fn cache() -> Option<Cache> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = variable("PLIMSOLL_CACHE").or_else(|| {
+        let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
+        Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
+    })?;
+    let folder = std::path::absolute(folder).ok()?;
+    let judged =
+        env::current_dir().ok().and_then(|here| walk::work_tree(&here)).and_then(|tree| tree.canonicalize().ok());
+    Some(Cache::new(folder, limits::CACHE_BYTES, judged))
 }

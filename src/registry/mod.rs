@@ -1,16 +1,21 @@
 //! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
+mod blobs;
+pub mod cache;
 pub mod certificates;
 pub mod content;
 pub mod credentials;
 pub mod http;
 pub mod layout;
+pub mod layout_writer;
 mod memo;
+mod referrers;
 pub mod registries_conf;
 pub mod router;
 pub mod settings;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -93,6 +98,45 @@ pub enum Want {
     Content,
 }
 
+/// The manifests that say they belong to one manifest.
+///
+/// None of it was verified: a list is the registry's word, what it says of each entry is whoever pushed it. A claim
+/// of a referrer holds only once its manifest was fetched by digest and names the subject itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrers {
+    /// Without doubles, in the order in which they were listed; never more than `limits::REFERRERS`.
+    pub found: Vec<Referrer>,
+    /// Who listed them.
+    pub from: ReferrersFrom,
+}
+
+/// Who lists the referrers of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReferrersFrom {
+    /// The referrers API of distribution-spec 1.1.
+    Api,
+    /// The index under the tag `sha256-…`, where a registry has no such API.
+    FallbackTag,
+    /// A layout on disk.
+    Layout,
+}
+
+/// The descriptor of a referrer; a claim, save that its content is served under the digest alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Media type of its manifest.
+    pub media_type: String,
+    /// Size of its manifest in bytes.
+    pub size: u64,
+    /// What it is said to be; not every registry says.
+    pub artifact_type: Option<String>,
+    /// Annotations of the descriptor.
+    pub annotations: BTreeMap<String, String>,
+}
+
 /// Where manifests and blobs come from. Implementations hash all that they hand out.
 pub trait Registry: Send + Sync {
     /// What `target` names in `repository`. `Want::Content` always brings the manifest.
@@ -100,6 +144,20 @@ pub trait Registry: Send + Sync {
 
     /// The blob of that digest, at most `limit` bytes long.
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes>;
+
+    /// The manifests that are listed as referring to `subject`; with `kind`, without those of another artifact type
+    /// (one that states none stays, since its manifest may).
+    ///
+    /// An empty list is an answer: there is none. What can't be known, for whichever reason, is an error.
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        kind: Option<&'a str>,
+    ) -> Answer<'a, Referrers>;
+
+    /// Says that nothing more will be asked of `repository` in this run, so that nothing need be kept of it.
+    fn done_with(&self, _repository: &Repository) {}
 }
 
 /// Why a registry gave no answer. Only `NotFound` is an answer about the image; all else leaves it undecided.
@@ -129,12 +187,14 @@ pub enum RegistryError {
         detail: String,
     },
     /// 429, or a wait longer than the run allows.
-    #[error("{host} is limiting requests{}", retry_text(.retry_after.as_ref()))]
+    #[error("{host} is limiting requests{}{}", retry_text(.retry_after.as_ref()), if *.anonymous { "; these were anonymous" } else { "" })]
     RateLimited {
         /// The registry.
         host: String,
         /// What it asked for.
         retry_after: Option<Duration>,
+        /// Whether nothing was stored that one could have logged in with.
+        anonymous: bool,
     },
     /// Another status.
     #[error("{host} answered {status}: {detail}")]
@@ -186,6 +246,16 @@ pub enum RegistryError {
         /// Who sent it.
         place: String,
         /// The limit in bytes.
+        limit: usize,
+    },
+    /// More of something than the limit; a shorter list would hide the rest.
+    #[error("{place} lists more than the limit of {limit} {what}")]
+    TooMany {
+        /// Who listed them.
+        place: String,
+        /// Of what, in the plural.
+        what: &'static str,
+        /// The limit.
         limit: usize,
     },
     /// A rule of ours forbids the request: a foreign realm, plain http, a metadata address, a blocked registry.

@@ -39,7 +39,9 @@ pub(crate) mod testing {
     use crate::digest::{Algorithm, Digest};
     use crate::image::{Depth, Image, load};
     use crate::reference::{Reference, Repository};
-    use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+    use crate::registry::{
+        Answer, KnownBy, Manifest, Named, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+    };
     use crate::rule::setting::Settings;
     use crate::rule::{Case, Judgement, Rule};
     use crate::span::Span;
@@ -72,6 +74,10 @@ pub(crate) mod testing {
         fn blob<'a>(&'a self, _: &'a Repository, digest: &'a Digest, _: usize) -> Answer<'a, Bytes> {
             let blob = self.get(digest).map(|manifest| manifest.bytes().clone());
             Box::pin(async { blob })
+        }
+
+        fn referrers<'a>(&'a self, _: &'a Repository, _: &'a Digest, _: Option<&'a str>) -> Answer<'a, Referrers> {
+            Box::pin(async { Ok(Referrers { found: Vec::new(), from: ReferrersFrom::Api }) })
         }
     }
 

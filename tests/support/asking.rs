@@ -42,7 +42,7 @@ pub fn entry(prefix: &str) -> RawEntry {
 
 pub fn router_with(settings: Settings, sources: Sources, deadlines: Deadlines) -> Router {
     let credentials = Credentials::with_deadline(sources, Duration::from_millis(400));
-    Router::new(settings, credentials, deadlines, Proxies::default())
+    Router::new(settings, credentials, deadlines, Proxies::default(), None)
 }
 
 pub fn router() -> Router {

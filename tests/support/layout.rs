@@ -81,6 +81,11 @@ impl Layout {
         self.descriptors.push(descriptor);
     }
 
+    /// Lists a manifest in `index.json` without a name.
+    pub fn nameless(&mut self, written: &Written) {
+        self.descriptors.push(written.descriptor.clone());
+    }
+
     /// Writes and names a small image for linux/amd64.
     pub fn add(&mut self, name: &str) -> Written {
         let written = self.image(("linux", "amd64"), 1_000, name);

@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use plimsoll::digest::Digest;
 use plimsoll::reference::Repository;
-use plimsoll::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+use plimsoll::registry::{
+    Answer, KnownBy, Manifest, Named, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+};
 use serde_json::json;
 
 pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -136,6 +138,12 @@ impl Registry for Memory {
             self.note(format!("blob {digest}"));
             let found = self.content.get(digest).map(|(_, bytes)| bytes.clone());
             found.ok_or_else(|| RegistryError::NotFound { place: "memory".to_owned() })
+        })
+    }
+    fn referrers<'a>(&'a self, _: &'a Repository, subject: &'a Digest, _: Option<&'a str>) -> Answer<'a, Referrers> {
+        Box::pin(async move {
+            self.note(format!("referrers {subject}"));
+            Ok(Referrers { found: Vec::new(), from: ReferrersFrom::Api })
         })
     }
 }

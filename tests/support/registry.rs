@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use plimsoll::digest::Digest;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::oneshot;
 
@@ -45,6 +46,15 @@ impl Request {
         self.headers.get("authorization").map(String::as_str)
     }
 
+    /// The repositories that a token is asked for.
+    pub fn scopes(&self) -> Vec<String> {
+        let text = if self.method == "POST" { &self.body } else { &self.query };
+        let pairs = url::form_urlencoded::parse(text.as_bytes());
+        let scopes = pairs.filter(|(key, _)| key == "scope").map(|(_, value)| value.into_owned());
+        let path = |scope: String| scope.strip_prefix("repository:")?.strip_suffix(":pull").map(str::to_owned);
+        scopes.filter_map(path).collect()
+    }
+
     /// `METHOD PATH`, and ` +auth` where a credential came along.
     pub fn line(&self) -> String {
         let auth = if self.authorization().is_some() { " +auth" } else { "" };
@@ -69,6 +79,8 @@ pub enum Body {
     Silence,
     /// The connection is closed without a word.
     Reset,
+    /// These bytes in place of head and body, and then the connection is closed.
+    Raw(Vec<u8>),
 }
 
 /// An answer.
@@ -131,17 +143,37 @@ pub enum Login {
     Bearer { user: Option<(String, String)>, expires_in: u64 },
 }
 
+/// How it lists referrers.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Listing {
+    /// Not at all: the API is a 404.
+    #[default]
+    None,
+    /// By the API, so many a page.
+    Pages(usize),
+    /// By the API, on one page, of the artifact type that is asked for.
+    Filtered,
+}
+
 /// A lie: what to do with a request in place of the truth, which it is given (`None`: tell the truth).
 pub type Script = Arc<dyn Fn(&Request, &Reply) -> Option<Reply> + Send + Sync>;
+
+/// Which of the repositories that a token is asked for its claim lists, by the number of token requests before;
+/// `None` denies them all.
+pub type Grants = Arc<dyn Fn(&[String], usize) -> Option<Vec<String>> + Send + Sync>;
 
 /// What kind of a registry it is.
 #[derive(Clone, Default)]
 pub struct Behaviour {
     pub login: Login,
+    /// Tokens are JWTs for the repositories that they list, in place of opaque ones that are good for every one.
+    pub grants: Option<Grants>,
     /// Every name exists; its digest is the SHA-256 of `REPOSITORY:TAG`, told in a header (there is no content).
     pub answer_everything: bool,
     /// Time before each answer.
     pub delay: Duration,
+    /// Of what is pushed with [`Server::refer`].
+    pub referrers: Listing,
     /// TLS with this certificate, in place of plain http.
     pub tls: Option<Certificate>,
     /// The lies.
@@ -189,14 +221,20 @@ struct Shared {
     behaviour: Behaviour,
     content: Mutex<Content>,
     log: Mutex<Vec<Request>>,
+    /// How often each method and path was asked for.
+    asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
     port: u16,
 }
 
 #[derive(Default)]
 struct Content {
+    /// What the JWTs are for, by their number.
+    granted: HashMap<usize, Vec<String>>,
     /// By path: media type, bytes.
     objects: HashMap<String, (String, Vec<u8>)>,
+    /// Descriptors by the path of their list.
+    referrers: HashMap<String, Vec<Value>>,
     revoked: usize,
 }
 
@@ -214,6 +252,7 @@ impl Server {
                     behaviour,
                     content: Mutex::default(),
                     log: Mutex::default(),
+                    asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
                     port,
                 });
@@ -237,6 +276,11 @@ impl Server {
         self.port
     }
 
+    /// Its certificate, where it speaks TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.shared.behaviour.tls.as_ref().map(|certificate| certificate.pem.as_str())
+    }
+
     /// Serves `bytes` under the tag and under their digest.
     pub fn push(&self, name: &str, tag: &str, bytes: impl Into<Vec<u8>>, media_type: &str) -> Digest {
         let bytes = bytes.into();
@@ -257,6 +301,18 @@ impl Server {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
         self.put(format!("/v2/{name}/blobs/{digest}"), "application/octet-stream", bytes);
+        digest
+    }
+
+    /// Lists a manifest of that artifact type as a referrer of `subject`; there is no content behind it.
+    pub fn refer(&self, name: &str, subject: &Digest, artifact_type: Option<&str>, mark: &str) -> Digest {
+        let digest = Digest::sha256(format!("{subject} {mark}").as_bytes());
+        let mut descriptor = descriptor(&digest, mark);
+        if let Some(artifact_type) = artifact_type {
+            descriptor["artifactType"] = artifact_type.into();
+        }
+        let path = format!("/v2/{name}/referrers/{subject}");
+        self.shared.content.lock().unwrap().referrers.entry(path).or_default().push(descriptor);
         digest
     }
 
@@ -350,12 +406,16 @@ impl Shared {
         let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let mut log = self.log.lock().unwrap();
-        let before = log.iter().filter(|other| other.method == method && other.path == path).count();
+        let before = {
+            let mut asked = self.asked.lock().unwrap();
+            let count = asked.entry((method.clone(), path.to_owned())).or_default();
+            *count += 1;
+            *count - 1
+        };
         let (path, query) = (path.to_owned(), query.to_owned());
         let body = String::from_utf8_lossy(&body).into_owned();
         let request = Request { method, path, query, headers, body, before };
-        log.push(request.clone());
+        self.log.lock().unwrap().push(request.clone());
         Ok(Some(request))
     }
 
@@ -380,6 +440,10 @@ impl Shared {
             let digest = Digest::sha256(bytes);
             return Reply::ok(media_type, bytes.clone()).header("Docker-Content-Digest", digest.as_str());
         }
+        if request.path.contains("/referrers/") {
+            let listed = content.referrers.get(&request.path).map_or(&[][..], Vec::as_slice);
+            return list(request, self.behaviour.referrers, listed);
+        }
         let name = request.path.strip_prefix("/v2/").and_then(|rest| rest.split_once("/manifests/"));
         if let (true, Some((repository, tag))) = (self.behaviour.answer_everything, name) {
             let digest = Digest::sha256(format!("{repository}:{tag}").as_bytes());
@@ -394,10 +458,20 @@ impl Shared {
             Login::Open => true,
             Login::Basic { user, password } => given == basic(user, password),
             Login::Bearer { .. } => {
-                let number = given.strip_prefix("Bearer token-").and_then(|text| text.parse::<usize>().ok());
-                number.is_some_and(|number| number >= self.content.lock().unwrap().revoked)
+                let mark = if self.behaviour.grants.is_some() { "Bearer e30." } else { "Bearer token-" };
+                let text = given.strip_prefix(mark).unwrap_or_default();
+                let number = text.rsplit(['.', '-']).next().and_then(|text| text.parse::<usize>().ok());
+                let content = self.content.lock().unwrap();
+                number.is_some_and(|number| number >= content.revoked && self.covers(&content, number, request))
             }
         }
+    }
+
+    fn covers(&self, content: &Content, number: usize, request: &Request) -> bool {
+        let path = request.path.strip_prefix("/v2/").unwrap_or_default();
+        let repository = path.split("/manifests/").next().and_then(|path| path.split("/blobs/").next());
+        let lists = |granted: &Vec<String>| granted.iter().any(|name| Some(name.as_str()) == repository);
+        self.behaviour.grants.is_none() || content.granted.get(&number).is_some_and(lists)
     }
 
     fn token(&self, request: &Request) -> Reply {
@@ -412,7 +486,51 @@ impl Shared {
             return Reply::json(401, r#"{"details":"incorrect username or password"}"#);
         }
         let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        if let Some(grants) = &self.behaviour.grants {
+            let Some(granted) = grants(&request.scopes(), number) else {
+                return Reply::json(403, r#"{"errors":[{"message":"not for you"}]}"#);
+            };
+            let entry = |name: &String| format!(r#"{{"type":"repository","name":"{name}","actions":["pull"]}}"#);
+            let access: Vec<String> = granted.iter().map(entry).collect();
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"access":[{}]}}"#, access.join(",")));
+            self.content.lock().unwrap().granted.insert(number, granted);
+            return Reply::json(200, &format!(r#"{{"token":"e30.{claims}.{number}","expires_in":{expires_in}}}"#));
+        }
         Reply::json(200, &format!(r#"{{"token":"token-{number}","expires_in":{expires_in}}}"#))
+    }
+}
+
+/// A descriptor of nothing that can be fetched.
+pub fn descriptor(digest: &Digest, mark: &str) -> Value {
+    json!({"mediaType": OCI_IMAGE, "digest": digest.as_str(), "size": 7, "annotations": {"mark": mark}})
+}
+
+/// An OCI index of these descriptors.
+pub fn index_of(descriptors: &[Value]) -> String {
+    json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors}).to_string()
+}
+
+/// The page of the list that is asked for: `artifactType`, and `from`, which the server's own links carry.
+fn list(request: &Request, listing: Listing, listed: &[Value]) -> Reply {
+    let query = |key: &str| {
+        url::form_urlencoded::parse(request.query.as_bytes()).find(|(own, _)| own == key).map(|(_, text)| text)
+    };
+    match listing {
+        Listing::None => Reply::json(404, r#"{"errors":[{"code":"NOT_FOUND","message":"page not found"}]}"#),
+        Listing::Filtered => {
+            let Some(kind) = query("artifactType") else { return Reply::ok(OCI_INDEX, index_of(listed)) };
+            let some: Vec<Value> = listed.iter().filter(|one| one["artifactType"] == *kind).cloned().collect();
+            Reply::ok(OCI_INDEX, index_of(&some)).header("OCI-Filters-Applied", "artifactType")
+        }
+        Listing::Pages(size) => {
+            let from: usize = query("from").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let to = (from + size).min(listed.len());
+            let reply = Reply::ok(OCI_INDEX, index_of(&listed[from..to]));
+            if to == listed.len() {
+                return reply;
+            }
+            reply.header("Link", &format!("<{}?from={to}>; rel=\"next\"", request.path))
+        }
     }
 }
 
@@ -436,6 +554,11 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             return Ok(false);
         }
         Body::Reset => return Ok(false),
+        Body::Raw(bytes) => {
+            socket.write_all(bytes).await?;
+            socket.flush().await?;
+            return Ok(false);
+        }
         Body::Endless | Body::Drip(_) => None,
     };
     match length {
@@ -463,7 +586,7 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             tokio::time::sleep(pause).await;
         },
         Body::Stall => tokio::time::sleep(Duration::from_secs(600)).await,
-        Body::Silence | Body::Reset => {}
+        Body::Silence | Body::Reset | Body::Raw(_) => {}
     }
     socket.flush().await?;
     Ok(false)

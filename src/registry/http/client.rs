@@ -15,7 +15,10 @@ use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
+use crate::registry::http::pace::Outcome;
+use crate::registry::http::permit::{Permit, Permits};
 use crate::registry::http::pool::Pools;
+use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::secrets::Secrets;
 use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
@@ -25,6 +28,8 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    quotas: Quotas,
+    permits: Arc<Permits>,
     secrets: Arc<Secrets>,
 }
 
@@ -69,8 +74,12 @@ pub(crate) struct Response {
     place: String,
     deadline: Instant,
     after: Duration,
+    /// Held until the body is read or let go.
+    permit: Permit,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
+    /// Whether nothing is stored for the place that one could log in with.
+    pub(crate) anonymous: bool,
     secrets: Arc<Secrets>,
 }
 
@@ -78,7 +87,13 @@ impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
         let filter = filter.and(proxies.places());
         let pools = Pools::new(deadlines.connect, proxies, filter.clone());
-        Self { deadlines, filter, pools, secrets: Arc::default() }
+        let permits = Permits::new(limits::CONCURRENCY);
+        Self { deadlines, filter, pools, quotas: Quotas::default(), permits, secrets: Arc::default() }
+    }
+
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.quotas.all()
     }
 
     /// The error without anything that was sent in confidence.
@@ -86,20 +101,51 @@ impl Client {
         self.secrets.cleanse(error)
     }
 
-    /// Sends `ask` and follows its redirects, until the head of an answer is there.
-    pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
-        let after = self.deadlines.request;
-        let deadline = Instant::now() + after;
-        let place = ask.place.clone();
-        timeout_at(deadline, self.follow(ask, deadline)).await.unwrap_or_else(|_| Err(timed_out(place, after)))
+    /// With at most `jobs` requests under way at once.
+    pub(crate) fn at_once(&self, jobs: usize) {
+        self.permits.bound(jobs);
     }
 
-    async fn follow(&self, ask: Ask, deadline: Instant) -> Result<Response, Failure> {
+    /// Sends `ask`, when it is its turn, and follows its redirects, until the head of an answer is there.
+    pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
+        let after = self.deadlines.request;
+        let place = ask.place.clone();
+        let origin = ask.url.origin().ascii_serialization();
+        let mut permit = self.permits.take(&origin).await.map_err(|outcome| given_up(&place, outcome))?;
+        let deadline = Instant::now() + after;
+        let answer = timeout_at(deadline, self.follow(ask)).await;
+        let (inner, left) = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                permit.says(outcome_of(&failure.error));
+                return Err(failure);
+            }
+            Err(_) => {
+                permit.says(Outcome::Failed);
+                return Err(timed_out(place, after));
+            }
+        };
+        permit.says(outcome_of_status(inner.status()));
+        if matches!(inner.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && let Some(wait) = retry_after(inner.headers(), SystemTime::now())
+            && wait <= self.deadlines.retry_after
+        {
+            permit.rest(wait);
+        }
+        let secrets = Arc::clone(&self.secrets);
+        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, secrets })
+    }
+
+    /// The answer at the end of all redirects, and whether another origin gave it.
+    async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool), Failure> {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
         self.secrets.note(authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
-            self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
+            self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
+                0 => refused(&forbidden),
+                _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
+            })?;
             let pool = self.pools.get(&tls, &url)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
@@ -116,15 +162,11 @@ impl Client {
                 // Where a redirect leads says nothing about how the registry itself speaks.
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
+            if !left {
+                self.quotas.note(&place, &method, inner.headers());
+            }
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok(Response {
-                    inner,
-                    place,
-                    deadline,
-                    after: self.deadlines.request,
-                    left,
-                    secrets: Arc::clone(&self.secrets),
-                });
+                return Ok((inner, left));
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
@@ -141,6 +183,11 @@ impl Client {
 impl Response {
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status()
+    }
+
+    /// Where the answer came from, redirects followed.
+    pub(crate) fn url(&self) -> &Url {
+        self.inner.url()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -177,9 +224,29 @@ impl Response {
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         match timeout_at(self.deadline, self.inner.chunk()).await {
-            Err(_) => Err(timed_out(self.place.clone(), self.after)),
+            Err(_) => {
+                self.permit.says(Outcome::Failed);
+                Err(timed_out(self.place.clone(), self.after))
+            }
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() }),
+            Ok(Err(error)) => {
+                self.permit.says(Outcome::Failed);
+                let detail = format!("its answer breaks off: {}", chain(&error.without_url()));
+                let error = RegistryError::Unreachable { host: self.place.clone(), detail };
+                Err(Failure { again: true, ..error.into() })
+            }
+        }
+    }
+
+    /// Reads a short body to its end, because an unread one costs an HTTP/1.1 connection; a long one is let go.
+    pub(crate) async fn drain(mut self) {
+        let mut left = limits::ERROR_BYTES;
+        let end = Instant::now() + limits::DRAIN;
+        while let Ok(Ok(Some(piece))) = timeout_at(end, self.inner.chunk()).await {
+            if piece.len() > left {
+                break;
+            }
+            left -= piece.len();
         }
     }
 
@@ -193,8 +260,15 @@ impl Response {
         let error = match status {
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
+            // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
+            StatusCode::NOT_FOUND if self.left => {
+                let detail = format!("{detail}, from where it redirects to");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
-            StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
+            StatusCode::TOO_MANY_REQUESTS => {
+                RegistryError::RateLimited { host, retry_after: wait, anonymous: self.anonymous }
+            }
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
@@ -217,16 +291,27 @@ impl Response {
     }
 }
 
+/// What the HTTP library says around a cause that says it better.
+const AROUND: [&str; 5] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "error decoding response body",
+    "error reading a body from connection",
+];
+
 /// An error with its causes, without a URL.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut text = String::new();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
         cause = error.source();
+        let said = error.to_string();
+        if text.contains(&said) || (cause.is_some() && AROUND.contains(&said.as_str())) {
+            continue;
+        }
+        let between = if text.is_empty() { "" } else { ": " };
+        text = format!("{text}{between}{said}");
     }
     plain(&text)
 }
@@ -263,6 +348,32 @@ fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
 fn timed_out(host: String, after: Duration) -> Failure {
     // Whoever was silent for the whole deadline is not asked again: three deadlines would be minutes.
     RegistryError::TimedOut { host, after }.into()
+}
+
+fn given_up(place: &str, last: Outcome) -> Failure {
+    let host = place.to_owned();
+    if last == Outcome::Limited {
+        return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into();
+    }
+    let detail = "it has failed again and again, and is asked no more in this run".to_owned();
+    RegistryError::Unreachable { host, detail }.into()
+}
+
+/// What an answer's status says of the host's strength; an answer that nobody likes is an answer.
+fn outcome_of_status(status: StatusCode) -> Outcome {
+    match status.as_u16() {
+        429 => Outcome::Limited,
+        502..=504 => Outcome::Failed,
+        500.. => Outcome::Unclear,
+        _ => Outcome::Served,
+    }
+}
+
+fn outcome_of(error: &RegistryError) -> Outcome {
+    match error {
+        RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. } => Outcome::Failed,
+        _ => Outcome::Unclear,
+    }
 }
 
 fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {

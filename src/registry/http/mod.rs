@@ -6,10 +6,16 @@
 mod address;
 mod auth;
 mod challenge;
+mod claim;
 mod client;
+mod desk;
 mod endpoint;
+mod pace;
+mod permit;
 mod pool;
 mod proxy;
+pub mod quota;
+mod referrers;
 pub mod registry;
 mod secrets;
 mod tls;

@@ -18,16 +18,17 @@ use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
-use crate::registry::http::{Deadlines, Proxies};
+use crate::registry::http::quota::Quota;
+use crate::registry::http::{Deadlines, Proxies, referrers};
 use crate::registry::settings::Settings;
-use crate::registry::{Answer, KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
+use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
 /// Registries over HTTP, with their mirrors.
 pub struct Http {
-    settings: Arc<Settings>,
-    auth: Auth,
+    pub(super) settings: Arc<Settings>,
+    pub(super) auth: Auth,
     deadlines: Deadlines,
 }
 
@@ -38,14 +39,49 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
-    async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
-        if want == Want::Digest
-            && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
-        {
-            return Ok(Named { digest, known_by: KnownBy::Header, manifest: None });
+    /// What the hosts said so far that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.auth.quotas()
+    }
+
+    /// Where `repository` is asked for and how, in a text that differs wherever that does.
+    pub(crate) fn way(&self, repository: &Repository) -> String {
+        // Written out by derivation, so that what is added to an endpoint later is in it.
+        format!("{:?}", Endpoint::every(&self.settings, repository))
+    }
+
+    /// With at most `jobs` requests under way at once, over all hosts.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { auth: self.auth.at_once(jobs), ..self }
+    }
+
+    async fn named(
+        &self,
+        endpoint: &Endpoint,
+        target: Target<'_>,
+        want: Want,
+        last: bool,
+    ) -> Result<Named, RegistryError> {
+        if want == Want::Digest {
+            match self.again(move || self.head(endpoint, target)).await {
+                Ok(Some(digest)) => return Ok(Named { digest, known_by: KnownBy::Header, manifest: None }),
+                Ok(None) => {}
+                Err(RegistryError::NotFound { .. }) if last => return Err(self.absent(endpoint, target).await),
+                Err(error) => return Err(error),
+            }
         }
         let manifest = self.again(move || self.get(endpoint, target)).await?;
         Ok(Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
+    }
+
+    /// What a 404 to a HEAD comes to: some registries and caches know no HEAD and say 404 to every one, so a GET has
+    /// to say it too. Where it brings a manifest the two contradict each other, and neither is believed.
+    async fn absent(&self, endpoint: &Endpoint, target: Target<'_>) -> RegistryError {
+        match self.again(move || self.get(endpoint, target)).await {
+            Ok(_) => malformed(&endpoint.host, "404 to a HEAD, and a manifest to a GET of the same name"),
+            Err(error) => error,
+        }
     }
 
     /// The digest in the header; `None` where only a GET can tell.
@@ -72,7 +108,7 @@ impl Http {
         })
     }
 
-    async fn get(&self, endpoint: &Endpoint, target: Target<'_>) -> Result<Manifest, Failure> {
+    pub(super) async fn get(&self, endpoint: &Endpoint, target: Target<'_>) -> Result<Manifest, Failure> {
         let path = endpoint.manifest(target);
         let response = self.auth.send(endpoint, &Read { method: Method::GET, path: &path, accept: ACCEPT }).await?;
         let response = success(response).await?;
@@ -107,7 +143,7 @@ impl Http {
     }
 
     /// Tries what may get better, a bounded number of times, no sooner than the registry says.
-    async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, RegistryError>
+    pub(super) async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, RegistryError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -131,11 +167,11 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
-                if !endpoint.serves(target) {
-                    continue;
-                }
-                match self.named(&endpoint, target, want).await {
+            let endpoints = Endpoint::all(&self.settings, repository, target);
+            // Where the registry itself is asked last, a mirror's "not found" need not be sure.
+            let only_mirrors = endpoints.iter().all(|endpoint| endpoint.mirror);
+            for endpoint in endpoints {
+                match self.named(&endpoint, target, want, only_mirrors || !endpoint.mirror).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
                 }
@@ -147,10 +183,7 @@ impl Registry for Http {
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
-                if !endpoint.serves(Target::Digest(digest)) {
-                    continue;
-                }
+            for endpoint in Endpoint::all(&self.settings, repository, Target::Digest(digest)) {
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -159,18 +192,33 @@ impl Registry for Http {
             Err(passed.last_word(repository))
         })
     }
+
+    fn referrers<'a>(
+        &'a self,
+        repository: &'a Repository,
+        subject: &'a Digest,
+        kind: Option<&'a str>,
+    ) -> Answer<'a, Referrers> {
+        Box::pin(referrers::list(self, repository, subject, kind))
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        for endpoint in Endpoint::every(&self.settings, repository) {
+            self.auth.forget(&endpoint);
+        }
+    }
 }
 
 /// What the mirrors said that could not answer.
 #[derive(Default)]
-struct Passed {
+pub(super) struct Passed {
     not_found: Option<RegistryError>,
     failed: Option<RegistryError>,
 }
 
 impl Passed {
     /// Takes note of an error that the next place may not have; one that tells of a lie ends the matter.
-    fn by(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+    pub(super) fn by(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         match error {
             RegistryError::NotFound { .. } => self.not_found = Some(error),
             RegistryError::Unreachable { .. }
@@ -185,13 +233,13 @@ impl Passed {
     }
 
     /// "Not found" only where every place said so.
-    fn last_word(self, repository: &Repository) -> RegistryError {
+    pub(super) fn last_word(self, repository: &Repository) -> RegistryError {
         let nobody = || RegistryError::Refused { reason: format!("no mirror can hold {repository}") };
         self.failed.or(self.not_found).unwrap_or_else(nobody)
     }
 }
 
-async fn success(response: Response) -> Result<Response, Failure> {
+pub(super) async fn success(response: Response) -> Result<Response, Failure> {
     if response.status() == StatusCode::OK { Ok(response) } else { Err(response.failure().await) }
 }
 
