@@ -16,6 +16,7 @@ pub mod finding;
 pub mod gate;
 pub mod image;
 pub mod init;
+pub mod inspect;
 pub mod judge;
 pub mod limits;
 pub mod outcome;

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use plimsoll::limits;
+use plimsoll::registry::cache::Cache;
 use plimsoll::registry::certificates;
 use plimsoll::registry::credentials::{Credential, Sources, Stored};
 use plimsoll::registry::http::{Proxies, RawProxies};
 use plimsoll::registry::registries_conf::{self, Places, Registries};
 use plimsoll::registry::settings::{self, Certificates};
+use plimsoll::source::walk;
 
 /// Where this machine keeps its files.
 pub(crate) struct Machine {
@@ -120,4 +122,17 @@ pub(crate) fn given(host: Option<&str>) -> anyhow::Result<Option<(String, Creden
         anyhow!("--registry-token-stdin: standard input holds neither a bearer token nor USER:PASSWORD, on one line")
     })?;
     Ok(Some((host, credential)))
+}
+
+/// The user's cache, where there is a place for one.
+pub(crate) fn cache() -> Option<Cache> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = variable("PLIMSOLL_CACHE").or_else(|| {
+        let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
+        Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
+    })?;
+    let folder = std::path::absolute(folder).ok()?;
+    let judged =
+        env::current_dir().ok().and_then(|here| walk::work_tree(&here)).and_then(|tree| tree.canonicalize().ok());
+    Some(Cache::new(folder, limits::CACHE_BYTES, judged))
 }

@@ -1,17 +1,12 @@
-//! The registries of a run: settings of the config documents, then those of this machine, and the user's cache.
-
-use std::env;
-use std::path::PathBuf;
+//! The registries of a run: settings of the config documents, then those of this machine.
 
 use anyhow::{Context as _, bail};
-use plimsoll::limits;
 use plimsoll::registry::cache::Cache;
 use plimsoll::registry::credentials::Credentials;
 use plimsoll::registry::http::Deadlines;
 use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::{self, RawEntry, Settings};
 use plimsoll::report::visible_lines;
-use plimsoll::source::walk;
 
 use super::args::{Asking, Output};
 use super::governing::Config;
@@ -87,24 +82,10 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &
     let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
     entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
     let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
-    let cache = if asking.no_cache { None } else { cache() };
     let settings = settings.with_certificates(machine.certificates()?);
     let given = machine::given(asking.registry_token_stdin.as_deref())?;
     let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
-    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone())
-        .at_once(asking.jobs);
-    Ok(Network { router, layouts, cache })
-}
-
-/// The user's cache, where there is a place for one.
-fn cache() -> Option<Cache> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("PLIMSOLL_CACHE").or_else(|| {
-        let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
-        Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
-    })?;
-    let folder = std::path::absolute(folder).ok()?;
-    let judged =
-        env::current_dir().ok().and_then(|here| walk::work_tree(&here)).and_then(|tree| tree.canonicalize().ok());
-    Some(Cache::new(folder, limits::CACHE_BYTES, judged))
+    let cache = if asking.no_cache { None } else { machine::cache() };
+    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
+    Ok(Network { router: router.at_once(asking.jobs), layouts, cache })
 }
