@@ -230,7 +230,8 @@ const FAULTS: &[Fault] = &[
     }),
     ("two digest headers", |struck| {
         let mut lie = struck.truth.clone();
-        lie.headers.push((DIGEST.to_owned(), Digest::sha256(EVIL.as_bytes()).to_string()));
+        let at = usize::try_from(struck.random % 2).unwrap() * lie.headers.len();
+        lie.headers.insert(at, (DIGEST.to_owned(), Digest::sha256(EVIL.as_bytes()).to_string()));
         struck.found().then_some(lie)
     }),
     ("other bytes", |struck| {
