@@ -3,7 +3,10 @@
 //!
 //! Each repository goes its way from names to images to children without waiting for another one; hosts run side by
 //! side, and how many requests are under way at once is the registry's business, not this file's.
+//!
+//! Longer than most files: questions, answers and the way between them are one idea, and share their shapes.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -69,15 +72,59 @@ pub struct Questions {
 /// What is asked of one repository; a depth where content is wanted.
 #[derive(Debug, Default)]
 struct Asked {
-    tags: BTreeMap<String, TagAsked>,
-    digests: BTreeMap<Digest, Option<Depth>>,
+    tags: Few<String, TagAsked>,
+    digests: Few<Digest, Option<Depth>>,
 }
 
 #[derive(Debug, Default)]
 struct TagAsked {
     depth: Option<Depth>,
     /// The digests that stand beside it, where what it names now is asked for too.
-    pinned: BTreeSet<Digest>,
+    pinned: Vec<Digest>,
+}
+
+/// A map in one piece of memory, in the order of its keys: most repositories are asked one question, and a tree for
+/// each of ten thousand would hold little but room for more.
+#[derive(Debug)]
+struct Few<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for Few<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord, V> Few<K, V> {
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.0.binary_search_by(|(other, _)| other.borrow().cmp(key)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    /// The value of `key`, made where there is none.
+    fn of(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let at = match self.0.binary_search_by(|(other, _)| other.cmp(&key)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.reserve_exact(usize::from(self.0.is_empty()));
+                self.0.insert(at, (key, V::default()));
+                at
+            }
+        };
+        &mut self.0[at].1
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Few<K, V> {
+    /// From what is in the order of its keys.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(sorted: I) -> Self {
+        Self(sorted.into_iter().collect::<Vec<_>>().into_boxed_slice().into_vec())
+    }
 }
 
 impl Questions {
@@ -94,15 +141,18 @@ impl Questions {
         let asked = self.repositories.get_mut(reference.repository()).expect("it was put there above");
         match (reference.digest(), reference.tag()) {
             (Some(digest), tag) => {
-                let depth = asked.digests.entry(digest.clone()).or_default();
+                let depth = asked.digests.of(digest.clone());
                 *depth = (*depth).max(needs.content);
                 if let (true, Some(tag)) = (needs.tag, tag) {
-                    asked.tags.entry(tag.to_owned()).or_default().pinned.insert(digest.clone());
+                    let pinned = &mut asked.tags.of(tag.to_owned()).pinned;
+                    if !pinned.contains(digest) {
+                        pinned.push(digest.clone());
+                    }
                 }
             }
             (None, tag) => {
                 let tag = tag.unwrap_or(crate::reference::LATEST).to_owned();
-                let tag = asked.tags.entry(tag).or_default();
+                let tag = asked.tags.of(tag);
                 tag.depth = tag.depth.max(needs.content);
             }
         }
@@ -116,7 +166,7 @@ impl Questions {
 
     /// How many distinct names are asked for.
     pub fn len(&self) -> usize {
-        self.repositories.values().map(|asked| asked.tags.len() + asked.digests.len()).sum()
+        self.repositories.values().map(|asked| asked.tags.0.len() + asked.digests.0.len()).sum()
     }
 
     /// Whether nothing is asked.
@@ -132,37 +182,37 @@ pub struct Answers {
 }
 
 /// What was answered of one repository.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Answered {
-    tags: BTreeMap<String, Result<Resolved, RegistryError>>,
-    digests: BTreeMap<Digest, Result<Resolved, RegistryError>>,
-    images: BTreeMap<Digest, Result<Image, ImageError>>,
+    tags: Few<String, Result<Resolved, RegistryError>>,
+    digests: Few<Digest, Result<Resolved, RegistryError>>,
+    images: Few<Digest, Result<Image, ImageError>>,
     /// For a pinned reference whose tag names an index: the index's children.
-    children: BTreeMap<Digest, Result<Vec<Digest>, ImageError>>,
+    children: Few<Digest, Result<Vec<Digest>, ImageError>>,
 }
 
 impl Answers {
     /// What `reference` names: its digest's existence where it has one, else what its tag names. `None`: not asked.
     pub fn named(&self, reference: &Reference) -> Option<Result<&Resolved, &RegistryError>> {
         match reference.digest() {
-            Some(digest) => self.of(reference.repository())?.digests.get(digest).map(Result::as_ref),
+            Some(digest) => self.of(reference.repository())?.digests.find(digest).map(Result::as_ref),
             None => self.tag(reference),
         }
     }
 
     /// What the tag of `reference` names now. `None`: not asked, or no tag.
     pub fn tag(&self, reference: &Reference) -> Option<Result<&Resolved, &RegistryError>> {
-        self.of(reference.repository())?.tags.get(reference.tag()?).map(Result::as_ref)
+        self.of(reference.repository())?.tags.find(reference.tag()?).map(Result::as_ref)
     }
 
     /// The image of a digest. `None`: not asked.
     pub fn image(&self, repository: &Repository, digest: &Digest) -> Option<Result<&Image, &ImageError>> {
-        self.of(repository)?.images.get(digest).map(Result::as_ref)
+        self.of(repository)?.images.find(digest).map(Result::as_ref)
     }
 
     /// The children of the index that a moved tag names. `None`: not asked.
     pub fn children(&self, repository: &Repository, index: &Digest) -> Option<Result<&[Digest], &ImageError>> {
-        self.of(repository)?.children.get(index).map(|found| found.as_deref())
+        self.of(repository)?.children.find(index).map(|found| found.as_deref())
     }
 
     fn of(&self, repository: &Repository) -> Option<&Answered> {
@@ -179,6 +229,20 @@ pub async fn resolve(
     jobs: usize,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Answers {
+    let mut all = Answers::default();
+    each(registry, questions, jobs, progress, &mut |_, answers| all.repositories.extend(answers.repositories)).await;
+    all
+}
+
+/// As [`resolve`], but hands over the answers of each repository when they are complete, in whatever order that is,
+/// so that nobody has to hold them all.
+pub async fn each(
+    registry: &dyn Registry,
+    questions: &Questions,
+    jobs: usize,
+    progress: &(dyn Fn(usize) + Sync),
+    hand_over: &mut (dyn FnMut(&Repository, Answers) + Send),
+) {
     let done = AtomicUsize::new(0);
     let counted = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
     let mut hosts: BTreeMap<&str, Vec<(&Repository, &Asked)>> = BTreeMap::new();
@@ -186,12 +250,10 @@ pub async fn resolve(
         hosts.entry(repository.host()).or_default().push((repository, asked));
     }
     let lanes = (limits::NAMES_AT_ONCE / hosts.len().max(1)).max(jobs).max(1);
-    let count = hosts.len().max(1);
+    let free: Vec<Semaphore> = hosts.iter().map(|_| Semaphore::new(lanes)).collect();
     let counted = &counted;
-    let hosts = hosts.into_values().map(|repositories| async move {
-        let free = Semaphore::new(lanes);
-        let free = &free;
-        let each = repositories.into_iter().map(|(repository, asked)| async move {
+    let hosts = hosts.into_values().zip(&free).map(|(repositories, free)| {
+        let repositories = repositories.into_iter().map(move |(repository, asked)| async move {
             let facts = Mutex::default();
             let asking = Asking { registry, repository, asked, free, lanes, facts: &facts, counted };
             asking.all().await;
@@ -199,22 +261,38 @@ pub async fn resolve(
                 registry.done_with(repository);
             }
             let facts: Facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
-            (repository.clone(), facts.answered)
+            (repository, facts.answered())
         });
-        stream::iter(each).buffer_unordered(lanes).collect::<Vec<_>>().await
+        stream::iter(repositories).buffer_unordered(lanes).boxed()
     });
-    let answered: Vec<Vec<_>> = stream::iter(hosts).buffer_unordered(count).collect().await;
-    Answers { repositories: answered.into_iter().flatten().collect() }
+    let mut answered = stream::select_all(hosts);
+    while let Some((repository, answered)) = answered.next().await {
+        hand_over(repository, Answers { repositories: BTreeMap::from([(repository.clone(), answered)]) });
+    }
 }
 
 /// What is known of one repository so far.
 #[derive(Default)]
 struct Facts {
-    answered: Answered,
+    tags: BTreeMap<String, Result<Resolved, RegistryError>>,
+    digests: BTreeMap<Digest, Result<Resolved, RegistryError>>,
+    images: BTreeMap<Digest, Result<Image, ImageError>>,
+    children: BTreeMap<Digest, Result<Vec<Digest>, ImageError>>,
     /// Content that a tag brought and that is asked for by digest too.
     manifests: BTreeMap<Digest, Manifest>,
     /// Images that somebody reads or has read, each with the greatest depth.
     reading: BTreeMap<Digest, Depth>,
+}
+
+impl Facts {
+    fn answered(self) -> Answered {
+        Answered {
+            tags: self.tags.into_iter().collect(),
+            digests: self.digests.into_iter().collect(),
+            images: self.images.into_iter().collect(),
+            children: self.children.into_iter().collect(),
+        }
+    }
 }
 
 /// The questions to one repository.
@@ -233,14 +311,17 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// Tags first: what one of them names or brings need not be asked for by digest again.
     async fn all(self) {
-        let tags = self.asked.tags.iter().map(|(tag, asked)| async move {
+        // By number, because a closure over references makes a future that can't move between threads.
+        let tags = (0..self.asked.tags.0.len()).map(|at| async move {
+            let (tag, asked) = &self.asked.tags.0[at];
             let _lane = self.free.acquire().await;
             self.tag(tag, asked).await;
         });
         stream::iter(tags).buffer_unordered(self.lanes).collect::<()>().await;
-        let tags = self.facts().answered.tags.values().flatten().map(|found| found.digest.clone()).collect();
+        let tags = self.facts().tags.values().flatten().map(|found| found.digest.clone()).collect();
         let named: &BTreeSet<Digest> = &tags;
-        let digests = self.asked.digests.iter().map(|(digest, depth)| async move {
+        let digests = (0..self.asked.digests.0.len()).map(|at| async move {
+            let (digest, depth) = &self.asked.digests.0[at];
             let _lane = self.free.acquire().await;
             self.digest(digest, *depth, named.contains(digest)).await;
         });
@@ -253,15 +334,15 @@ impl Asking<'_> {
         let (resolved, manifest) = match named {
             Ok(named) => split(named),
             Err(error) => {
-                self.facts().answered.tags.insert(tag.to_owned(), Err(error));
+                self.facts().tags.insert(tag.to_owned(), Err(error));
                 return;
             }
         };
         let digest = resolved.digest.clone();
         {
             let mut facts = self.facts();
-            facts.answered.tags.insert(tag.to_owned(), Ok(resolved));
-            if let Some(manifest) = manifest.as_ref().filter(|_| self.asked.digests.contains_key(&digest)) {
+            facts.tags.insert(tag.to_owned(), Ok(resolved));
+            if let Some(manifest) = manifest.as_ref().filter(|_| self.asked.digests.find(&digest).is_some()) {
                 facts.manifests.insert(digest.clone(), manifest.clone());
             }
         }
@@ -295,7 +376,7 @@ impl Asking<'_> {
         };
         (self.counted)();
         let known = resolved.is_ok();
-        self.facts().answered.digests.insert(digest.clone(), resolved);
+        self.facts().digests.insert(digest.clone(), resolved);
         if let (Some(depth), true) = (depth, known) {
             self.image(digest, manifest, depth).await;
         }
@@ -319,13 +400,13 @@ impl Asking<'_> {
         };
         let mut facts = self.facts();
         if facts.reading.get(digest) == Some(&depth) {
-            facts.answered.images.insert(digest.clone(), image);
+            facts.images.insert(digest.clone(), image);
         }
     }
 
     /// For a pinned reference whose tag names another digest now: is that an index that holds the pinned one?
     async fn children(&self, digest: &Digest, manifest: Option<&Manifest>) {
-        if self.facts().answered.children.contains_key(digest) {
+        if self.facts().children.contains_key(digest) {
             return;
         }
         let content = match manifest {
@@ -336,7 +417,7 @@ impl Asking<'_> {
             Content::Image(_) => Vec::new(),
             Content::Index(children) => children.into_iter().map(|child| child.digest).collect(),
         });
-        self.facts().answered.children.entry(digest.clone()).or_insert(children);
+        self.facts().children.entry(digest.clone()).or_insert(children);
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {

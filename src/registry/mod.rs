@@ -7,6 +7,7 @@ pub mod content;
 pub mod credentials;
 pub mod http;
 pub mod layout;
+pub mod layout_writer;
 mod memo;
 mod referrers;
 pub mod router;

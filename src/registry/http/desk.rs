@@ -191,7 +191,9 @@ impl Desk {
                 if served.len() < 2 {
                     line.manner = Manner::Alone;
                 }
-                served.iter().for_each(|path| row(rows, path).serve(&token, true));
+                for path in &served {
+                    row(rows, path).serve(&token, true);
+                }
                 for path in left {
                     row(rows, &path).alone = true;
                     line.alone.push_back(path);
@@ -209,7 +211,9 @@ impl Desk {
                     line.manner = Manner::Alone;
                 }
                 if limited || failure.again {
-                    paths.iter().for_each(|path| row(rows, path).fail(&failure));
+                    for path in &paths {
+                        row(rows, path).fail(&failure);
+                    }
                 } else {
                     line.alone.extend(paths);
                 }
@@ -315,12 +319,11 @@ impl Line {
     ///
     /// What waits while a request is under way goes together into the next one; a full one waits for nothing.
     fn next(&mut self) -> Option<Vec<String>> {
-        let batch = match self.alone.pop_front() {
-            Some(path) => vec![path],
-            None => {
-                let count = self.ready();
-                self.together.drain(..count).collect()
-            }
+        let batch: Vec<String> = if let Some(path) = self.alone.pop_front() {
+            vec![path]
+        } else {
+            let count = self.ready();
+            self.together.drain(..count).collect()
         };
         if batch.is_empty() {
             return None;

@@ -120,7 +120,9 @@ mod tests {
 
     fn many(pace: &mut Pace, count: usize, outcome: Outcome, now: Instant) {
         let numbers: Vec<u64> = (0..count).map(|_| pace.start()).collect();
-        numbers.into_iter().for_each(|number| pace.end(number, outcome, now));
+        for number in numbers {
+            pace.end(number, outcome, now);
+        }
     }
 
     #[test]
@@ -210,7 +212,9 @@ mod tests {
                 prop_assert_eq!(pace.running, under_way.len());
                 prop_assert!(pace.running > 0 || pace.may_start(now) || pace.resting(now).is_some());
             }
-            under_way.into_iter().for_each(|number| pace.end(number, Outcome::Unclear, now));
+            for number in under_way {
+                pace.end(number, Outcome::Unclear, now);
+            }
             now += Duration::from_secs(1);
             many(&mut pace, most * most + most, Outcome::Served, now);
             prop_assert_eq!(pace.limit, most);

@@ -227,7 +227,7 @@ mod tests {
         for _ in 0..3 {
             permits.take("slow").await.unwrap().says(Outcome::Limited);
         }
-        let _slow = permits.take("slow").await.unwrap();
+        let slow = permits.take("slow").await.unwrap();
         let waiting: Vec<_> = (0..10)
             .map(|_| {
                 let permits = Arc::clone(&permits);
@@ -240,7 +240,7 @@ mod tests {
         for _ in 0..3 {
             others.push(permits.take("quick").await.unwrap());
         }
-        drop((_slow, others));
+        drop((slow, others));
         for waiting in waiting {
             waiting.await.unwrap().unwrap();
         }
