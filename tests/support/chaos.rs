@@ -56,8 +56,8 @@ impl Chaos {
             return None;
         }
         let Body::Bytes(bytes) = &truth.body else { return None };
-        // Waiting costs time and shows little: one in forty.
-        let faults = if random.next().is_multiple_of(40) { SLOW } else { FAULTS };
+        // Waiting costs time and shows little: one in a hundred.
+        let faults = if random.next().is_multiple_of(100) { SLOW } else { FAULTS };
         let at = usize::try_from(random.next() % faults.len() as u64).unwrap();
         let (name, fault) = faults[at];
         let reply = fault(&Struck { request, truth, bytes, random: random.next() })?;
