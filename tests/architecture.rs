@@ -70,7 +70,7 @@ const SHARED: [(&str, &[&str]); 8] = [
         &[
             "mod.rs",
             "settings/",
-            "credentials.rs",
+            "credentials/",
             "content.rs",
             "referrers.rs",
             "memo.rs",

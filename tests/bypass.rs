@@ -532,7 +532,8 @@ fn a_built_in_that_may_not_be_lowered() {
 
 #[test]
 fn a_repository_that_chooses_its_own_transport() {
-    for setting in ["insecure: true", "mirrors: ['http://127.0.0.1:1']", "only-mirrors: true", "ca: ca.pem"] {
+    let settings = ["insecure: true", "mirrors: ['http://127.0.0.1:1']", "only-mirrors: true", "ca: ca.pem"];
+    for setting in settings.into_iter().chain(["token-realm: 'https://evil.example/token'"]) {
         let repository = Repository::new();
         let config = format!(
             "---\napiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: docker.io, {setting}}}]}}\n"

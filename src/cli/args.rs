@@ -101,6 +101,9 @@ pub(crate) struct Asking {
     /// Neither use nor keep what earlier runs have read
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Read a bearer token, or USER:PASSWORD, from standard input for this registry and no other
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_stdin: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

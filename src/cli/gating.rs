@@ -20,10 +20,11 @@ use super::governing::{self, Config, Governing};
 use super::quota::Watch;
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
-use super::{Failure, diff, network, print};
+use super::{Failure, diff, machine, network, print};
 
 /// `plimsoll check`.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
     let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
@@ -50,6 +51,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
     if arguments.asking.platform.len() > 1 {
         return Err(anyhow!("pin takes one --platform: a reference has room for one digest").into());
     }
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?;
     if governing.is_none() && !arguments.no_policy {

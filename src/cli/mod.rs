@@ -10,6 +10,7 @@ mod governing;
 mod init;
 mod inspect;
 mod list;
+mod machine;
 mod named;
 mod network;
 mod print;

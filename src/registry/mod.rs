@@ -3,6 +3,7 @@
 
 mod blobs;
 pub mod cache;
+pub mod certificates;
 pub mod content;
 pub mod credentials;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod layout;
 pub mod layout_writer;
 mod memo;
 mod referrers;
+pub mod registries_conf;
 pub mod router;
 pub mod settings;
 
