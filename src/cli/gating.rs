@@ -186,18 +186,12 @@ fn ask(request: Request<'_>, router: &Router, output: &Output) -> anyhow::Result
         .context("can't start the network runtime")?;
     let bar = print::progress(output.quiet);
     let watch = Watch::new(router, references(&request), output.quiet);
-    let warn = || {
-        let warnings = watch.warnings();
-        if !warnings.is_empty() {
-            bar.suspend(|| print::err(&warnings));
-        }
-    };
     let outcome = runtime.block_on(gate::run(request, router, &|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        warn();
+        watch.look(&bar);
     }));
-    warn();
+    watch.look(&bar);
     bar.finish_and_clear();
     if output.verbose {
         watch.all();
