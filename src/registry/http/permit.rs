@@ -1,5 +1,5 @@
 //! A permit for each request: never more than the run's bound at once, never more for a host than its pace allows.
-//! Who waits holds none, so a slow, limited or resting host takes nothing from another; hosts take turns.
+//! Who waits holds none, so a slow, limited or resting host takes nothing from another; hosts share evenly.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -118,6 +118,7 @@ impl Permits {
             line.pace.end(number, outcome, now);
             if line.pace.given_up(now).is_some() {
                 line.waiting.clear();
+                state.turns.retain(|other| **other != *host);
             }
         }
         state.hand_out(self, now);
@@ -128,6 +129,7 @@ impl Permits {
         if let Some(line) = state.hosts.get_mut(host) {
             line.pace.rest(Instant::now(), wait);
             line.waiting.clear();
+            state.turns.retain(|other| **other != *host);
         }
     }
 
@@ -144,24 +146,27 @@ impl State {
         Permit { permits: Some(Arc::clone(permits)), host: Arc::clone(host), number, outcome: Outcome::Unclear }
     }
 
-    /// Gives what is free to who may run, host by host in turn.
+    /// Gives what is free to the host that has the fewest requests under way, the one whose turn it is among equals:
+    /// a slow host would else come to hold them all.
     fn hand_out(&mut self, permits: &Arc<Permits>, now: Instant) {
-        let mut passed = 0;
-        while self.free > 0 && passed < self.turns.len() {
-            let host = self.turns.pop_front().expect("there is one more");
+        while self.free > 0 {
+            let hosts = &self.hosts;
+            let running = |host: &Arc<str>| {
+                let line = hosts.get(host).filter(|line| !line.waiting.is_empty() && line.pace.may_start(now));
+                line.map(|line| line.pace.running())
+            };
+            let turns = self.turns.iter().enumerate();
+            let least = turns.filter_map(|(at, host)| Some((running(host)?, at))).min();
+            let Some((_, at)) = least else { return };
+            let host = self.turns.remove(at).expect("it was found there");
             let line = self.hosts.get_mut(&host).expect("a host that is waited for is known");
-            if line.pace.may_start(now)
-                && let Some(sender) = line.waiting.pop_front()
-            {
-                passed = 0;
-                let permit = self.grant(permits, &host);
-                if let Err(unwanted) = sender.send(permit) {
-                    self.take_back(unwanted, now);
-                }
-            } else {
-                passed += 1;
+            let sender = line.waiting.pop_front().expect("somebody waits there");
+            let more = !line.waiting.is_empty();
+            let permit = self.grant(permits, &host);
+            if let Err(unwanted) = sender.send(permit) {
+                self.take_back(unwanted, now);
             }
-            if self.hosts.get(&host).is_some_and(|line| !line.waiting.is_empty()) {
+            if more {
                 self.turns.push_back(host);
             }
         }
@@ -279,6 +284,31 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(*order.lock().unwrap(), ["a", "b", "c", "a", "b", "a"]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_host_does_not_come_to_hold_all_permits() {
+        let permits = Permits::new(4);
+        let slow: Vec<_> = (0..8)
+            .map(|_| {
+                let permits = Arc::clone(&permits);
+                tokio::spawn(async move {
+                    let _permit = permits.take("slow").await;
+                    std::future::pending::<()>().await;
+                })
+            })
+            .collect();
+        let quick = || permits.take("quick");
+        // What was free at first is theirs; from then on each gets its half.
+        let first = tokio::join!(quick(), quick());
+        tokio::task::yield_now().await;
+        drop(first);
+        for _ in 0..50 {
+            let two = tokio::join!(quick(), quick());
+            tokio::task::yield_now().await;
+            drop(two);
+        }
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test]
