@@ -7,6 +7,10 @@ use std::time::Duration;
 pub const MANIFEST_BYTES: usize = 4 << 20;
 /// Largest image config, in bytes: thousands of history entries and labels fit.
 pub const CONFIG_BYTES: usize = 8 << 20;
+/// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
+pub const ATTESTATION_BYTES: usize = 40 << 20;
+/// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
+pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order, from the ground up. An entry that ends in `/` is a folder; [`SHARED`] orders its files.
-const HOUSE: [&str; 24] = [
+const HOUSE: [&str; 26] = [
     // ground
     "span.rs",
     "digest.rs",
@@ -20,6 +20,7 @@ const HOUSE: [&str; 24] = [
     "registry/",
     "image/",
     "resolve.rs",
+    "inspect.rs",
     "evidence/",
     // verdict
     "rule/",
@@ -28,6 +29,7 @@ const HOUSE: [&str; 24] = [
     "judge.rs",
     "outcome.rs",
     "gate.rs",
+    "vendor.rs",
     // out
     "init.rs",
     "report/",
@@ -68,13 +70,14 @@ const SHARED: [(&str, &[&str]); 8] = [
         &[
             "mod.rs",
             "settings/",
-            "credentials.rs",
+            "credentials/",
             "content.rs",
             "referrers.rs",
             "memo.rs",
             "blobs.rs",
             "cache/",
             "layout.rs",
+            "layout_writer.rs",
             "http/",
         ],
     ),

@@ -55,6 +55,16 @@ fn config_schema() {
 }
 
 #[test]
+fn resolve_and_inspect_schemas() {
+    for (name, schema) in
+        [("resolve", plimsoll::report::resolve::schema()), ("inspect", plimsoll::report::inspect::schema())]
+    {
+        let text = serde_json::to_string_pretty(&schema).expect("JSON");
+        held(&format!("docs/{name}.schema.json"), &format!("{text}\n"));
+    }
+}
+
+#[test]
 fn the_readmes_transcript() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).expect("a README").replace("\r\n", "\n");

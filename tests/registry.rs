@@ -318,7 +318,7 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
     let server = liar(|_, _| Some(Reply::status(429).header("Retry-After", "3600")));
     let error = ask(&router(), &format!("{}/app:1", server.host()), Want::Digest).await.unwrap_err();
     let retry_after = Some(Duration::from_secs(3_600));
-    assert_eq!(error, E::RateLimited { host: server.host(), retry_after });
+    assert_eq!(error, E::RateLimited { host: server.host(), retry_after, anonymous: true });
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -326,7 +326,7 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
 async fn rule_22_a_limited_head_is_never_answered_by_a_get() {
     let server = liar(|request, _| (request.method == "HEAD").then(|| Reply::status(429)));
     let [answer, _] = both(&server).await;
-    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None });
+    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None, anonymous: true });
     let lines = server.lines();
     assert_eq!(lines.iter().filter(|line| line.starts_with("HEAD")).count(), 3);
     assert_eq!(lines.iter().filter(|line| line.starts_with("GET")).count(), 1, "the one that wanted content");

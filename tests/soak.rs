@@ -206,7 +206,7 @@ fn run(seed: u64, per_mille: u64) -> Run {
         jobs: 32,
         now,
     };
-    let mirrors = servers.iter().map(|server| format!("{}/hub", server.host())).collect();
+    let mirrors = servers.iter().map(|server| format!("{}/hub", server.host()).as_str().into()).collect();
     let raw = RawEntry { mirrors, only_mirrors: true, ..entry("mirrored.test") };
     let router = router_with(settings(vec![raw]), Sources::default(), DEADLINES);
     let runtime =

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Unpin(Unpin),
     /// The references found, without any network
     List(List),
+    /// Name images by digest: a line name:tag@sha256:… for each
+    Resolve(Resolve),
+    /// Everything that can be known of one image
+    Inspect(Inspect),
     /// Write a policy that fits what the repository already uses
     Init(Init),
     /// What a rule checks, why, and how to satisfy it
@@ -85,7 +89,7 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Asking {
-    /// Judge only these platforms of an image (repeatable); in pin, pin the child for it
+    /// Only these platforms of an image (repeatable); in pin and resolve, the one child for it
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Vec<Platform>,
     /// Requests under way at once, over all registries
@@ -97,6 +101,9 @@ pub(crate) struct Asking {
     /// Neither use nor keep what earlier runs have read
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Read a bearer token, or USER:PASSWORD, from standard input for this registry and no other
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_stdin: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -220,6 +227,42 @@ pub(crate) struct List {
     /// Count the references and files too
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The images, as a manifest would name them: nginx:1.25, ghcr.io/acme/app@sha256:…
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The image, as a manifest would name it: nginx:1.25, ghcr.io/acme/app@sha256:…
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    /// The run's clock, which ages are counted to: 2026-11-20T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Machine {
+    /// Settings of registries on this machine (a GateConfig document)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,10 +8,15 @@ mod gating;
 mod git;
 mod governing;
 mod init;
+mod inspect;
 mod list;
+mod machine;
+mod named;
 mod network;
 mod print;
+mod quota;
 mod replace;
+mod resolve;
 mod sources;
 mod unpin;
 
@@ -51,6 +56,8 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::Pin(arguments) => gating::pin(arguments),
         Command::Unpin(arguments) => unpin::unpin(arguments),
         Command::List(arguments) => list::list(arguments),
+        Command::Resolve(arguments) => resolve::resolve(arguments),
+        Command::Inspect(arguments) => inspect::inspect(arguments),
         Command::Init(arguments) => init::init(arguments),
         Command::Explain { rule } => explain::explain(rule.as_deref()),
         Command::Policy(command) => explain::policy(command),

@@ -1,21 +1,16 @@
-//! The registries of a run: settings of the config documents, credentials and proxies of this machine.
-//! The only place that reads the environment for them; a policy never does.
-
-use std::env;
-use std::path::PathBuf;
+//! The registries of a run: settings of the config documents, then those of this machine.
 
 use anyhow::{Context as _, bail};
-use plimsoll::limits;
 use plimsoll::registry::cache::Cache;
-use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::{Deadlines, Proxies, RawProxies};
+use plimsoll::registry::credentials::Credentials;
+use plimsoll::registry::http::Deadlines;
 use plimsoll::registry::router::Router;
-use plimsoll::registry::settings::{RawEntry, Settings};
+use plimsoll::registry::settings::{self, RawEntry, Settings};
 use plimsoll::report::visible_lines;
-use plimsoll::source::walk;
 
 use super::args::{Asking, Output};
 use super::governing::Config;
+use super::machine::{self, Machine};
 use super::print;
 
 /// What a run asks for images.
@@ -75,47 +70,22 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
                 ca: entry.ca.as_ref().map(place),
+                token_realms: entry.token_realm.iter().cloned().collect(),
                 layout: entry.layout.as_ref().map(place),
                 ..RawEntry::default()
             });
         }
     }
+    let machine = Machine::found();
+    let own = machine.registries()?;
+    // What the documents say of a prefix holds; podman's file speaks of the others.
+    let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
+    entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
     let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
-    let cache = if asking.no_cache { None } else { cache() };
-    let credentials = Credentials::new(sources());
-    let router =
-        Router::new(settings, credentials, Deadlines::STANDARD, proxies()?, cache.clone()).at_once(asking.jobs);
-    Ok(Network { router, layouts, cache })
-}
-
-/// The user's cache, where there is a place for one.
-fn cache() -> Option<Cache> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("PLIMSOLL_CACHE").or_else(|| {
-        let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
-        Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
-    })?;
-    let folder = std::path::absolute(folder).ok()?;
-    let judged =
-        env::current_dir().ok().and_then(|here| walk::work_tree(&here)).and_then(|tree| tree.canonicalize().ok());
-    Some(Cache::new(folder, limits::CACHE_BYTES, judged))
-}
-
-fn sources() -> Sources {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".docker")));
-    Sources { docker_config: folder.map(|folder| folder.join("config.json")), search: env::var_os("PATH") }
-}
-
-fn proxies() -> anyhow::Result<Proxies> {
-    let variable =
-        |names: [&str; 2]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    Ok(Proxies::new(&RawProxies {
-        http: variable(["http_proxy", "HTTP_PROXY"]),
-        https: variable(["https_proxy", "HTTPS_PROXY"]),
-        all: variable(["all_proxy", "ALL_PROXY"]),
-        except: variable(["no_proxy", "NO_PROXY"]),
-    })?)
+    let settings = settings.with_certificates(machine.certificates()?);
+    let given = machine::given(asking.registry_token_stdin.as_deref())?;
+    let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
+    let cache = if asking.no_cache { None } else { machine::cache() };
+    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
+    Ok(Network { router: router.at_once(asking.jobs), layouts, cache })
 }

@@ -83,6 +83,25 @@ pub(crate) fn reports(run: &Run, outcome: &Outcome, output: &Output, aside: bool
     }
 }
 
+/// Writes what `render` makes for the format of the run, and for the further reports.
+pub(crate) fn written(output: &Output, render: impl Fn(ReportFormat, Style) -> String) -> anyhow::Result<()> {
+    let style = style(output, false);
+    for (format, path) in &output.reports.report {
+        file(path, &render(*format, Style { color: false, ..style }))?;
+    }
+    let text = render(output.reports.format, style);
+    match &output.reports.output {
+        Some(path) => file(path, &text),
+        None => out(text.as_bytes()),
+    }
+}
+
+/// Columns of the terminal that standard output is, else those of every report.
+pub(crate) fn width() -> usize {
+    let columns = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    columns.filter(|columns| *columns > 0).unwrap_or(WIDTH)
+}
+
 /// A progress line on a terminal, shown only once a run is long; nothing elsewhere.
 pub(crate) fn progress(quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {

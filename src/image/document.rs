@@ -2,20 +2,41 @@
 //! Keys that another reader would take differently (doubled, or alike but for case) are refused.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::{BTreeMap, HashMap};
 
 use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
     OciDescriptor, OciImageIndex, OciImageManifest,
 };
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
+use super::strict::{self, Shape};
 use super::{ImageError, Platform};
 use crate::digest::Digest;
 use crate::limits;
 use crate::registry::Manifest;
+
+/// Keys whose meaning decides a verdict, at any depth.
+static SHAPE: Shape = Shape {
+    known: &[
+        "schemaVersion",
+        "mediaType",
+        "config",
+        "layers",
+        "manifests",
+        "digest",
+        "size",
+        "platform",
+        "os",
+        "architecture",
+        "variant",
+        "artifactType",
+        "subject",
+        "fsLayers",
+    ],
+    below: &[],
+    rest: &SHAPE,
+};
 
 /// A blob that a manifest names; its size is the manifest's word, which the digest covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +101,7 @@ impl Content {
         if manifest.bytes().len() > limits::MANIFEST_BYTES {
             return Err(unsound(format!("longer than {} bytes", limits::MANIFEST_BYTES)));
         }
-        let keys = top_keys(manifest.bytes()).map_err(|error| unsound(error.to_string()))?;
+        let keys = strict::top_keys(manifest.bytes(), &SHAPE).map_err(|error| unsound(error.to_string()))?;
         let has = |key: &str| keys.iter().any(|found| found == key);
         if has("layers") && has("manifests") {
             return Err(unsound("it has both layers and manifests".to_owned()));
@@ -109,6 +130,34 @@ impl Content {
             other => return Err(unsound(format!("media type `{other}` is neither an image nor an index"))),
         };
         Ok(written)
+    }
+}
+
+/// What a manifest or index says of itself; whoever built it wrote that, so it is a claim like any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claims {
+    /// What it is, where it is no image of a runtime.
+    pub artifact_type: Option<String>,
+    /// The manifest that it refers to.
+    pub subject: Option<Subject>,
+    /// Its annotations.
+    #[serde(default, deserialize_with = "strict::texts")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The manifest that a referrer belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Subject {
+    /// Its digest, as it is written.
+    pub digest: String,
+}
+
+impl Claims {
+    /// Of a manifest that [`Content::parse`] takes.
+    pub fn parse(manifest: &Manifest) -> Result<Self, ImageError> {
+        let unsound = |reason| ImageError::Unsound { digest: manifest.digest().clone(), reason };
+        parse(manifest.bytes()).map_err(unsound)
     }
 }
 
@@ -174,112 +223,6 @@ fn children(index: OciImageIndex) -> Result<Vec<Child>, String> {
         })
     };
     index.manifests.into_iter().map(child).collect()
-}
-
-/// Keys whose meaning decides a verdict; a variant of one (`Layers`, `ſize`) is read as the key itself by readers
-/// that fold case, Go's among them, and by others not at all.
-const KNOWN: [&str; 14] = [
-    "schemaVersion",
-    "mediaType",
-    "config",
-    "layers",
-    "manifests",
-    "digest",
-    "size",
-    "platform",
-    "os",
-    "architecture",
-    "variant",
-    "artifactType",
-    "subject",
-    "fsLayers",
-];
-
-/// The keys of the top mapping; refuses doubled keys and case variants of [`KNOWN`] ones, at any depth.
-fn top_keys(bytes: &[u8]) -> Result<Vec<String>, serde_json::Error> {
-    let mut keys = Vec::new();
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Strict { keys: Some(&mut keys) }.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(keys)
-}
-
-struct Strict<'a> {
-    keys: Option<&'a mut Vec<String>>,
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without doubled keys")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let folded = fold(&key);
-            if KNOWN.iter().any(|known| *known != key && fold(known) == folded) {
-                return Err(de::Error::custom(format!("key `{key}` is a known key in other letters")));
-            }
-            if !seen.insert(key.clone()) {
-                return Err(de::Error::custom(format!("key `{key}` stands twice")));
-            }
-            map.next_value_seed(Strict { keys: None })?;
-            if let Some(keys) = self.keys.as_deref_mut() {
-                keys.push(key);
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Strict { keys: None })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-}
-
-/// Simple case folding as far as it reaches ASCII: the long s and the Kelvin sign fold to letters.
-fn fold(key: &str) -> String {
-    key.chars()
-        .map(|letter| match letter {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            other => other.to_ascii_lowercase(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde::Deserialize;
 
+use super::config::Config;
 use super::document::{Child, Content, ImageManifest};
 use super::{Image, ImageError, Platform, PlatformImage};
 use crate::digest::Digest;
@@ -117,35 +117,49 @@ impl Source<'_> {
     }
 
     async fn child(&self, child: &Child) -> Result<Content, ImageError> {
-        let unsound = |reason: String| ImageError::Unsound { digest: child.digest.clone(), reason };
-        let named = self.registry.name(self.repository, Target::Digest(&child.digest), Want::Content).await?;
-        let manifest = named.manifest.ok_or_else(|| unsound("the registry named it but gave no content".to_owned()))?;
-        if !child.digest.fits(manifest.bytes()) {
-            return Err(unsound("its bytes do not hash to it".to_owned()));
-        }
-        if manifest.bytes().len() as u64 != child.size {
-            return Err(unsound(format!("{} bytes long, the index says {}", manifest.bytes().len(), child.size)));
-        }
-        if manifest.media_type() != child.media_type {
-            return Err(unsound(format!("served as {}, the index says {}", manifest.media_type(), child.media_type)));
-        }
-        Content::parse(&manifest)
+        Content::parse(&read_child(self.registry, self.repository, child).await?)
     }
 
     async fn config_platform(&self, manifest: &ImageManifest) -> Result<Platform, ImageError> {
-        #[derive(Deserialize)]
-        struct Config {
-            os: String,
-            architecture: String,
-            variant: Option<String>,
-        }
-        let digest = &manifest.config.digest;
-        let bytes = self.registry.blob(self.repository, digest, limits::CONFIG_BYTES).await?;
-        let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
-        if !digest.fits(&bytes) {
-            return Err(unsound("its bytes do not hash to it".to_owned()));
-        }
-        let config: Config = serde_json::from_slice(&bytes).map_err(|error| unsound(error.to_string()))?;
-        Ok(Platform { os: config.os, architecture: config.architecture, variant: config.variant })
+        Ok(read_config(self.registry, self.repository, manifest).await?.platform)
     }
+}
+
+/// A child of an index, of the size and media type that the index says.
+pub async fn read_child(
+    registry: &dyn Registry,
+    repository: &Repository,
+    child: &Child,
+) -> Result<Manifest, ImageError> {
+    let unsound = |reason: String| ImageError::Unsound { digest: child.digest.clone(), reason };
+    let named = registry.name(repository, Target::Digest(&child.digest), Want::Content).await?;
+    let manifest = named.manifest.ok_or_else(|| unsound("the registry named it but gave no content".to_owned()))?;
+    if !child.digest.fits(manifest.bytes()) {
+        return Err(unsound("its bytes do not hash to it".to_owned()));
+    }
+    if manifest.bytes().len() as u64 != child.size {
+        return Err(unsound(format!("{} bytes long, the index says {}", manifest.bytes().len(), child.size)));
+    }
+    if manifest.media_type() != child.media_type {
+        return Err(unsound(format!("served as {}, the index says {}", manifest.media_type(), child.media_type)));
+    }
+    Ok(manifest)
+}
+
+/// The config of a manifest, of the size that the manifest says.
+pub async fn read_config(
+    registry: &dyn Registry,
+    repository: &Repository,
+    manifest: &ImageManifest,
+) -> Result<Config, ImageError> {
+    let digest = &manifest.config.digest;
+    let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
+    let bytes = registry.blob(repository, digest, limits::CONFIG_BYTES).await?;
+    if !digest.fits(&bytes) {
+        return Err(unsound("its bytes do not hash to it".to_owned()));
+    }
+    if bytes.len() as u64 != manifest.config.size {
+        return Err(unsound(format!("{} bytes long, the manifest says {}", bytes.len(), manifest.config.size)));
+    }
+    Config::parse(digest, &bytes)
 }

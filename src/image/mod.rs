@@ -1,8 +1,10 @@
 //! What an image is made of: index, manifests per platform, layers, sizes. Read from hashed bytes only.
 //! It refuses what two readers could read differently: both `layers` and `manifests`, doubled keys, schema 1.
 
+mod config;
 mod document;
 mod load;
+mod strict;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +12,9 @@ use std::str::FromStr;
 use crate::digest::Digest;
 use crate::registry::RegistryError;
 
-pub use document::{Child, Content, ImageManifest, Layer};
-pub use load::{Depth, load};
+pub use config::{Config, History};
+pub use document::{Child, Claims, Content, ImageManifest, Layer, Subject};
+pub use load::{Depth, load, read_child, read_config};
 
 /// `os/architecture[/variant]`, as `--platform` and the `platforms` rule write it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,12 +3,15 @@
 
 mod blobs;
 pub mod cache;
+pub mod certificates;
 pub mod content;
 pub mod credentials;
 pub mod http;
 pub mod layout;
+pub mod layout_writer;
 mod memo;
 mod referrers;
+pub mod registries_conf;
 pub mod router;
 pub mod settings;
 
@@ -184,12 +187,14 @@ pub enum RegistryError {
         detail: String,
     },
     /// 429, or a wait longer than the run allows.
-    #[error("{host} is limiting requests{}", retry_text(.retry_after.as_ref()))]
+    #[error("{host} is limiting requests{}{}", retry_text(.retry_after.as_ref()), if *.anonymous { "; these were anonymous" } else { "" })]
     RateLimited {
         /// The registry.
         host: String,
         /// What it asked for.
         retry_after: Option<Duration>,
+        /// Whether nothing was stored that one could have logged in with.
+        anonymous: bool,
     },
     /// Another status.
     #[error("{host} answered {status}: {detail}")]

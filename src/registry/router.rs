@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::reference::Repository;
 use crate::registry::cache::{Cache, Origin};
 use crate::registry::credentials::Credentials;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::registry::Http;
 use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
@@ -42,6 +43,11 @@ impl Router {
         Self { settings, http, layouts, memo: Memo::default(), cache }
     }
 
+    /// What the hosts that were asked said that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.http.quotas()
+    }
+
     /// With at most `jobs` requests to registries under way at once.
     #[must_use]
     pub fn at_once(self, jobs: usize) -> Self {
@@ -66,21 +72,34 @@ impl Router {
         Ok(&self.http)
     }
 
+    /// Who answers besides the cache.
+    fn source(&self, repository: &Repository) -> Result<&dyn Registry, RegistryError> {
+        Ok(match self.layout_of(repository)? {
+            Some(layout) => layout,
+            None => self.network(repository)?,
+        })
+    }
+
     fn layout(&self, path: &Path) -> Result<&Layout, RegistryError> {
         let cell = self.layouts.get(path).expect("each layout of the settings has its cell");
         cell.get_or_init(|| Layout::open(path)).as_ref().map_err(Clone::clone)
     }
 
-    async fn named(&self, repository: &Repository, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
+    /// The cache, where it may speak of `repository`: a layout answers alone.
+    fn cached<'a>(&'a self, repository: &'a Repository) -> Result<Option<Cached<'a>>, RegistryError> {
         let layout = self.layout_of(repository)?;
-        let cached = self.cache.as_ref().filter(|_| layout.is_none()).map(|cache| self.cached(cache, repository));
+        let cache = self.cache.as_ref().filter(|_| layout.is_none());
+        Ok(cache.map(|cache| Cached { cache, repository, way: self.http.way(repository) }))
+    }
+
+    async fn named(&self, repository: &Repository, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
+        let cached = self.cached(repository)?;
         let cached = cached.as_ref();
         match target {
             Target::Tag(tag) => {
-                let named = match (layout, cached) {
-                    (Some(layout), _) => layout.name(repository, target, want).await?,
-                    (None, Some(cached)) if want == Want::Content => cached.tag(self.network(repository)?, tag).await?,
-                    (None, _) => self.network(repository)?.name(repository, target, want).await?,
+                let named = match cached {
+                    Some(cached) if want == Want::Content => cached.tag(self.network(repository)?, tag).await?,
+                    _ => self.source(repository)?.name(repository, target, want).await?,
                 };
                 if let Some(manifest) = &named.manifest {
                     self.memo.keep(repository, manifest);
@@ -92,11 +111,7 @@ impl Router {
                     if let Some(manifest) = cached.and_then(|cached| cached.manifest(digest)) {
                         return Ok(manifest);
                     }
-                    let source: &dyn Registry = match layout {
-                        Some(layout) => layout,
-                        None => self.network(repository)?,
-                    };
-                    let named = source.name(repository, target, want).await?;
+                    let named = self.source(repository)?.name(repository, target, want).await?;
                     let manifest = named.manifest.expect("a registry brings the content that was asked for");
                     cached.inspect(|cached| cached.keep(&manifest));
                     Ok(manifest)
@@ -111,11 +126,7 @@ impl Router {
                     self.memo.keep(repository, &manifest);
                     return Ok(by_bytes(manifest));
                 }
-                let source: &dyn Registry = match layout {
-                    Some(layout) => layout,
-                    None => self.network(repository)?,
-                };
-                let named = source.name(repository, target, want).await?;
+                let named = self.source(repository)?.name(repository, target, want).await?;
                 if let Some(manifest) = &named.manifest {
                     self.memo.keep(repository, manifest);
                     cached.inspect(|cached| cached.keep(manifest));
@@ -123,10 +134,6 @@ impl Router {
                 Ok(named)
             }
         }
-    }
-
-    fn cached<'a>(&self, cache: &'a Cache, repository: &'a Repository) -> Cached<'a> {
-        Cached { cache, repository, way: self.http.way(repository) }
     }
 }
 
@@ -148,6 +155,14 @@ impl Cached<'_> {
 
     fn keep(&self, manifest: &Manifest) {
         self.cache.keep_manifest(self.origin(), manifest);
+    }
+
+    fn blob(&self, digest: &Digest, limit: usize) -> Option<Bytes> {
+        self.cache.blob(self.origin(), digest, limit)
+    }
+
+    fn keep_blob(&self, digest: &Digest, bytes: &Bytes) {
+        self.cache.keep_blob(self.origin(), digest, bytes);
     }
 
     /// What the registry says that a tag names, and its content. Where the content is likely to be here a HEAD is
@@ -191,19 +206,13 @@ impl Registry for Router {
 
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
-            if let Some(layout) = self.layout_of(repository)? {
-                return self.memo.blob(repository, digest, limit, || layout.blob(repository, digest, limit)).await;
-            }
-            let cached = self.cache.as_ref().map(|cache| self.cached(cache, repository));
+            let cached = self.cached(repository)?;
             let read = || async {
-                let held = cached.as_ref().and_then(|cached| cached.cache.blob(cached.origin(), digest, limit));
-                if let Some(bytes) = held {
+                if let Some(bytes) = cached.as_ref().and_then(|cached| cached.blob(digest, limit)) {
                     return Ok(bytes);
                 }
-                let bytes = self.network(repository)?.blob(repository, digest, limit).await?;
-                if let Some(cached) = &cached {
-                    cached.cache.keep_blob(cached.origin(), digest, &bytes);
-                }
+                let bytes = self.source(repository)?.blob(repository, digest, limit).await?;
+                cached.as_ref().inspect(|cached| cached.keep_blob(digest, &bytes));
                 Ok(bytes)
             };
             self.memo.blob(repository, digest, limit, read).await

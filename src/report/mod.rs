@@ -1,8 +1,11 @@
 //! An outcome as people and programs read it. A report prints nothing and decides nothing.
 //! The same outcome and the same clock give the same bytes.
 
+pub mod inspect;
+pub mod inspect_text;
 pub mod json;
 pub mod list;
+pub mod resolve;
 pub mod text;
 
 use jiff::Timestamp;
@@ -31,6 +34,32 @@ pub struct Style {
     pub verbose: bool,
     /// Columns of the terminal.
     pub width: usize,
+}
+
+impl Style {
+    fn bold(self, text: &str) -> String {
+        self.painted("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.painted("2", text)
+    }
+
+    fn bar(self, text: &str) -> String {
+        self.painted("36", text)
+    }
+
+    fn painted(self, code: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// The schema of what is written as `T`.
+fn schema_of<T: schemars::JsonSchema>(description: &str) -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("description".to_owned(), description.into());
+    schema.into()
 }
 
 /// The JSON report, one object, ending in a newline.

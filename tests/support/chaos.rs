@@ -134,6 +134,7 @@ const FAULTS: &[Fault] = &[
         let statuses = [202, 203, 204, 205, 206, 226, 300, 304, 400, 405, 406, 408, 409, 410, 418, 451, 501, 505];
         Some(Reply::status(pick(&statuses, struck.random)))
     }),
+    ("status 410", |_| Some(Reply::status(410))),
     ("another status with the content", |struck| {
         let statuses = [201, 203, 206, 404, 410, 500];
         let status = pick(&statuses, struck.random);

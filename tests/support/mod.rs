@@ -32,7 +32,12 @@ impl Answer {
     pub fn json(&self) -> Value {
         let value: Value = serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr));
-        let schema = if value.get("run").is_some() { "docs/report.schema.json" } else { "docs/list.schema.json" };
+        let schema = match &value {
+            Value::Array(_) => "docs/resolve.schema.json",
+            report if report.get("run").is_some() => "docs/report.schema.json",
+            report if report.get("platforms").is_some() => "docs/inspect.schema.json",
+            _ => "docs/list.schema.json",
+        };
         let schema = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(schema)).expect("a schema");
         let schema: Value = serde_json::from_str(&schema).expect("JSON");
         if let Err(error) = jsonschema::validate(&schema, &value) {
@@ -140,7 +145,8 @@ impl Repository {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        command.env("HOME", self.root());
+        // What the machine that runs the tests has in `/etc` and `/run` is not looked at.
+        command.env("HOME", self.root()).env("PLIMSOLL_ETC", self.root()).env("XDG_RUNTIME_DIR", self.root());
         command
     }
 

@@ -289,6 +289,11 @@ impl Server {
         self.port
     }
 
+    /// Its certificate, where it speaks TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.shared.behaviour.tls.as_ref().map(|certificate| certificate.pem.as_str())
+    }
+
     /// Serves `bytes` under the tag and under their digest.
     pub fn push(&self, name: &str, tag: &str, bytes: impl Into<Vec<u8>>, media_type: &str) -> Digest {
         let bytes = bytes.into();

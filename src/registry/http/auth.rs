@@ -15,6 +15,7 @@ use crate::registry::http::challenge::Challenge;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
 use crate::registry::http::desk::{Desk, Pass};
 use crate::registry::http::endpoint::{Endpoint, Speech};
+use crate::registry::http::quota::Quota;
 use crate::registry::http::tls::Tls;
 use crate::registry::http::token;
 use crate::registry::settings::Scheme;
@@ -88,8 +89,32 @@ impl Auth {
         self.client.cleanse(error)
     }
 
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.client.quotas()
+    }
+
     /// Sends `read` to `endpoint`, with what it asks for. A 401 that comes back is the last word.
     pub(crate) async fn send(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
+        let mut answer = self.exchange(endpoint, read).await;
+        // Who is limited wants to know whether logging in would help.
+        match &mut answer {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                response.anonymous = self.anonymous(endpoint).await;
+            }
+            Err(Failure { error: RegistryError::RateLimited { anonymous, .. }, .. }) => {
+                *anonymous = self.anonymous(endpoint).await;
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    async fn anonymous(&self, endpoint: &Endpoint) -> bool {
+        matches!(self.credentials.find(&endpoint.host, &endpoint.path).await, Ok(None))
+    }
+
+    async fn exchange(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
         let host = self.host(endpoint);
         let known = match host.known() {
             Some(known) => known,

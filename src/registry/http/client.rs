@@ -18,6 +18,7 @@ use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::pace::Outcome;
 use crate::registry::http::permit::{Permit, Permits};
 use crate::registry::http::pool::Pools;
+use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::secrets::Secrets;
 use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
@@ -27,6 +28,7 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    quotas: Quotas,
     permits: Arc<Permits>,
     secrets: Arc<Secrets>,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Response {
     permit: Permit,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
+    /// Whether nothing is stored for the place that one could log in with.
+    pub(crate) anonymous: bool,
     secrets: Arc<Secrets>,
 }
 
@@ -84,7 +88,12 @@ impl Client {
         let filter = filter.and(proxies.places());
         let pools = Pools::new(deadlines.connect, proxies, filter.clone());
         let permits = Permits::new(limits::CONCURRENCY);
-        Self { deadlines, filter, pools, permits, secrets: Arc::default() }
+        Self { deadlines, filter, pools, quotas: Quotas::default(), permits, secrets: Arc::default() }
+    }
+
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.quotas.all()
     }
 
     /// The error without anything that was sent in confidence.
@@ -124,7 +133,7 @@ impl Client {
             permit.rest(wait);
         }
         let secrets = Arc::clone(&self.secrets);
-        Ok(Response { inner, place, deadline, after, permit, left, secrets })
+        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, secrets })
     }
 
     /// The answer at the end of all redirects, and whether another origin gave it.
@@ -133,7 +142,10 @@ impl Client {
         self.secrets.note(authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
-            self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
+            self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
+                0 => refused(&forbidden),
+                _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
+            })?;
             let pool = self.pools.get(&tls, &url)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
@@ -150,6 +162,9 @@ impl Client {
                 // Where a redirect leads says nothing about how the registry itself speaks.
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
+            if !left {
+                self.quotas.note(&place, &method, inner.headers());
+            }
             if redirects == 0 || !is_redirect(inner.status()) {
                 return Ok((inner, left));
             }
@@ -216,7 +231,9 @@ impl Response {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => {
                 self.permit.says(Outcome::Failed);
-                Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() })
+                let detail = format!("its answer breaks off: {}", chain(&error.without_url()));
+                let error = RegistryError::Unreachable { host: self.place.clone(), detail };
+                Err(Failure { again: true, ..error.into() })
             }
         }
     }
@@ -249,7 +266,9 @@ impl Response {
                 RegistryError::Status { host, status: status.as_u16(), detail }
             }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
-            StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
+            StatusCode::TOO_MANY_REQUESTS => {
+                RegistryError::RateLimited { host, retry_after: wait, anonymous: self.anonymous }
+            }
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
@@ -272,16 +291,27 @@ impl Response {
     }
 }
 
+/// What the HTTP library says around a cause that says it better.
+const AROUND: [&str; 5] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "error decoding response body",
+    "error reading a body from connection",
+];
+
 /// An error with its causes, without a URL.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut text = String::new();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
         cause = error.source();
+        let said = error.to_string();
+        if text.contains(&said) || (cause.is_some() && AROUND.contains(&said.as_str())) {
+            continue;
+        }
+        let between = if text.is_empty() { "" } else { ": " };
+        text = format!("{text}{between}{said}");
     }
     plain(&text)
 }
@@ -323,7 +353,7 @@ fn timed_out(host: String, after: Duration) -> Failure {
 fn given_up(place: &str, last: Outcome) -> Failure {
     let host = place.to_owned();
     if last == Outcome::Limited {
-        return RegistryError::RateLimited { host, retry_after: None }.into();
+        return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into();
     }
     let detail = "it has failed again and again, and is asked no more in this run".to_owned();
     RegistryError::Unreachable { host, detail }.into()

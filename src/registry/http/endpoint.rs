@@ -36,32 +36,22 @@ pub(crate) struct Endpoint {
     pub(crate) speech: Speech,
     /// Token servers elsewhere that are declared for it, each with how its TLS is verified.
     pub(crate) realms: Vec<(Url, Tls)>,
+    /// For which references it is asked.
+    pub(crate) pull: Pull,
     /// Whether another place may be asked after it.
     pub(crate) mirror: bool,
 }
 
 impl Endpoint {
-    /// The places to ask for `target` in `repository`, in order.
-    pub(crate) fn all(settings: &Settings, repository: &Repository, target: Target<'_>) -> Vec<Self> {
-        Self::serving(settings, repository, |pull| match (pull, target) {
-            (Pull::All, _) | (Pull::TagOnly, Target::Tag(_)) | (Pull::DigestOnly, Target::Digest(_)) => true,
-            (Pull::TagOnly, Target::Digest(_)) | (Pull::DigestOnly, Target::Tag(_)) => false,
-        })
-    }
-
-    /// Every place that may be asked for anything in `repository`.
-    pub(crate) fn every(settings: &Settings, repository: &Repository) -> Vec<Self> {
-        Self::serving(settings, repository, |_| true)
-    }
-
-    fn serving(settings: &Settings, repository: &Repository, serves: impl Fn(Pull) -> bool) -> Vec<Self> {
+    /// The places that may answer for `repository`, in order; each is asked only for what it serves.
+    pub(crate) fn all(settings: &Settings, repository: &Repository) -> Vec<Self> {
         let (host, path) = (repository.host(), repository.path());
         let Some(entry) = settings.entry(repository) else {
             return vec![Self::at(settings, None, host, path, false)];
         };
         let below = entry.below(path);
-        let mirrors = entry.mirrors().iter().filter(|mirror| serves(mirror.pull()));
-        let mut all: Vec<Self> = mirrors.filter_map(|mirror| Self::of_mirror(settings, entry, mirror, below)).collect();
+        let mut all: Vec<Self> =
+            entry.mirrors().iter().filter_map(|mirror| Self::of_mirror(settings, entry, mirror, below)).collect();
         if !entry.only_mirrors() {
             all.extend(match entry.location() {
                 None => Some(Self::at(settings, Some(entry), host, path, false)),
@@ -87,12 +77,13 @@ impl Endpoint {
         let realms = declared.into_iter().flat_map(Entry::token_realms).map(realm).collect();
         let address = if host == HUB { HUB_API } else { host };
         let (address, path) = (address.to_owned(), path.to_owned());
-        Self { speech: speech(host, &tls), host: host.to_owned(), address, path, tls, realms, mirror }
+        Self { speech: speech(host, &tls), host: host.to_owned(), address, path, tls, realms, pull: Pull::All, mirror }
     }
 
     fn of_mirror(settings: &Settings, entry: &Entry, mirror: &Mirror, below: &str) -> Option<Self> {
         let path = joined(mirror.path(), below)?;
         let mut place = Self::at(settings, Some(entry), mirror.host(), &path, true);
+        place.pull = mirror.pull();
         if mirror.insecure() {
             place.tls = place.tls.unverified();
             place.speech = Speech::Either;
@@ -103,6 +94,14 @@ impl Endpoint {
             None => {}
         }
         Some(place)
+    }
+
+    /// Whether it is asked for `target`.
+    pub(crate) fn serves(&self, target: Target<'_>) -> bool {
+        match target {
+            Target::Tag(_) => self.pull != Pull::DigestOnly,
+            Target::Digest(_) => self.pull != Pull::TagOnly,
+        }
     }
 
     /// Whether this is a registry on this machine.
@@ -191,7 +190,8 @@ mod tests {
             let tls = if e.tls.verified() { '+' } else { '-' };
             format!("{} {}/{} {tls}{:?}", e.host, e.address, e.path, e.speech)
         };
-        Endpoint::all(&settings, reference.repository(), target).into_iter().map(shown).collect()
+        let all = Endpoint::all(&settings, reference.repository());
+        all.into_iter().filter(|endpoint| endpoint.serves(target)).map(shown).collect()
     }
 
     fn entry(prefix: &str) -> RawEntry {
@@ -259,18 +259,18 @@ mod tests {
     #[test]
     fn certificates_belong_to_their_host_and_port() {
         let own = |host: &str| {
-            (host.to_owned(), Certificates { authorities: vec!["own.crt".into()], identity: Some(pair()) })
+            (host.to_owned(), Certificates { authorities: vec!["own.crt".into()], identities: vec![pair()] })
         };
         let raw = RawEntry { ca: Some("ca.pem".into()), mirrors: vec!["m.io".into()], ..entry("r.io") };
         let settings = Settings::new(vec![raw], false).unwrap();
         let settings = settings.with_certificates([own("r.io"), own("localhost:5000")].into_iter().collect());
-        let all = |name: &str| Endpoint::all(&settings, Reference::parse(name).unwrap().repository(), Target::Tag("1"));
+        let all = |name: &str| Endpoint::all(&settings, Reference::parse(name).unwrap().repository());
         let found = all("r.io/x");
-        assert!(found[0].tls.identity().is_none(), "the mirror gets no certificate of the registry");
+        assert!(found[0].tls.identities().is_empty(), "the mirror gets no certificate of the registry");
         assert_eq!(found[0].tls.authorities(), [std::path::Path::new("ca.pem")]);
-        assert_eq!(found[1].tls.identity(), Some(&pair()));
+        assert_eq!(found[1].tls.identities(), [pair()]);
         assert_eq!(found[1].tls.authorities(), ["ca.pem", "own.crt"].map(std::path::Path::new));
-        assert!(found[1].tls.elsewhere().identity().is_none());
+        assert!(found[1].tls.elsewhere().identities().is_empty());
         assert!(all("r.io:5000/x")[0].tls.is_plain());
         assert_eq!(all("localhost:5000/x")[0].speech, Speech::Https);
         assert_eq!(all("localhost:5001/x")[0].speech, Speech::Http);
@@ -287,7 +287,7 @@ mod tests {
                 |name: &str| RawEntry { token_realms: vec![format!("https://auth.{name}/token")], ..entry(name) };
             let r = RawEntry { mirrors: vec!["m.io".into(), "n.io".into()], ..realm("r.io") };
             let settings = Settings::new(vec![r, realm("m.io")], false).unwrap();
-            let all = Endpoint::all(&settings, Reference::parse("r.io/x").unwrap().repository(), Target::Tag("1"));
+            let all = Endpoint::all(&settings, Reference::parse("r.io/x").unwrap().repository());
             let found = all.into_iter().find(|endpoint| endpoint.host == host && endpoint.mirror == mirror).unwrap();
             found.realms.into_iter().map(|(url, _)| url.to_string()).collect::<Vec<_>>()
         };
@@ -301,7 +301,7 @@ mod tests {
         let rows = ["a.io:70000/x", "2130706433:80/x", "0x7f.1/x", "127.1/x", "a.io:99999999999/x"];
         for name in rows {
             let settings = Settings::default();
-            let all = Endpoint::all(&settings, Reference::parse(name).unwrap().repository(), Target::Tag("1"));
+            let all = Endpoint::all(&settings, Reference::parse(name).unwrap().repository());
             let error = all[0].url(Scheme::Https, "/v2/x/manifests/1").unwrap_err();
             assert!(matches!(error, RegistryError::Refused { .. }), "{name}: {error}");
         }

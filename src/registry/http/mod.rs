@@ -14,6 +14,7 @@ mod pace;
 mod permit;
 mod pool;
 mod proxy;
+pub mod quota;
 mod referrers;
 pub mod registry;
 mod secrets;

@@ -58,7 +58,7 @@ impl Pools {
             .no_proxy();
         if self.proxies.any() {
             // One configuration of TLS serves both the proxy and what lies behind it.
-            if self.proxies.over_tls() && (tls.identity().is_some() || !tls.verified()) {
+            if self.proxies.over_tls() && (!tls.identities().is_empty() || !tls.verified()) {
                 let detail = "an https proxy would share the client certificate, or the missing verification, that is \
                               declared for one registry; use an http proxy, or name the registry in NO_PROXY";
                 return Err(RegistryError::Local { path: "HTTPS_PROXY".to_owned(), detail: detail.to_owned() });
@@ -76,11 +76,14 @@ impl Pools {
             }
             builder = builder.tls_certs_merge(found);
         }
-        if let Some(identity) = tls.identity() {
-            builder = builder.identity(shown(identity)?);
+        if let [first, others @ ..] = tls.identities() {
+            if let [other, ..] = others {
+                return Err(local(&other.certificate, "a second client certificate; leave one for this host"));
+            }
+            builder = builder.identity(shown(first)?);
         }
         builder.build().map_err(|error| {
-            let path = tls.identity().map_or_else(|| "TLS".to_owned(), |pair| pair.key.display().to_string());
+            let path = tls.identities().first().map_or_else(|| "TLS".to_owned(), |pair| pair.key.display().to_string());
             RegistryError::Local { path, detail: chain(&error) }
         })
     }

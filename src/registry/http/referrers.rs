@@ -30,7 +30,7 @@ pub(super) async fn list(
     subject: &Digest,
     kind: Option<&str>,
 ) -> Result<Referrers, RegistryError> {
-    let endpoints = Endpoint::all(&http.settings, repository, Target::Digest(subject));
+    let endpoints = Endpoint::all(&http.settings, repository);
     let answers = join_all(endpoints.iter().map(|endpoint| at(http, endpoint, subject, kind))).await;
     let name = repository.to_string();
     let mut list = List::new(&name, kind);

@@ -18,6 +18,7 @@ use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::{Deadlines, Proxies, referrers};
 use crate::registry::settings::Settings;
 use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
@@ -38,10 +39,15 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
+    /// What the hosts said so far that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.auth.quotas()
+    }
+
     /// Where `repository` is asked for and how, in a text that differs wherever that does.
     pub(crate) fn way(&self, repository: &Repository) -> String {
         // Written out by derivation, so that what is added to an endpoint later is in it.
-        format!("{:?}", Endpoint::every(&self.settings, repository))
+        format!("{:?}", Endpoint::all(&self.settings, repository))
     }
 
     /// With at most `jobs` requests under way at once, over all hosts.
@@ -161,7 +167,8 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            let endpoints = Endpoint::all(&self.settings, repository, target);
+            let mut endpoints = Endpoint::all(&self.settings, repository);
+            endpoints.retain(|endpoint| endpoint.serves(target));
             // Where the registry itself is asked last, a mirror's "not found" need not be sure.
             let only_mirrors = endpoints.iter().all(|endpoint| endpoint.mirror);
             for endpoint in endpoints {
@@ -177,7 +184,10 @@ impl Registry for Http {
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository, Target::Digest(digest)) {
+            for endpoint in Endpoint::all(&self.settings, repository) {
+                if !endpoint.serves(Target::Digest(digest)) {
+                    continue;
+                }
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -197,7 +207,7 @@ impl Registry for Http {
     }
 
     fn done_with(&self, repository: &Repository) {
-        for endpoint in Endpoint::every(&self.settings, repository) {
+        for endpoint in Endpoint::all(&self.settings, repository) {
             self.auth.forget(&endpoint);
         }
     }

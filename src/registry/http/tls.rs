@@ -10,7 +10,7 @@ use crate::registry::settings::{Identity, Settings};
 pub(crate) struct Tls {
     unverified: bool,
     authorities: Vec<PathBuf>,
-    identity: Option<Identity>,
+    identities: Vec<Identity>,
 }
 
 impl Tls {
@@ -19,8 +19,8 @@ impl Tls {
         let own = settings.certificates(host);
         let authorities =
             ca.map(Path::to_owned).into_iter().chain(own.into_iter().flat_map(|own| own.authorities.clone()));
-        let identity = own.and_then(|own| own.identity.clone());
-        Self { unverified, authorities: if unverified { Vec::new() } else { authorities.collect() }, identity }
+        let identities = own.map(|own| own.identities.clone()).unwrap_or_default();
+        Self { unverified, authorities: if unverified { Vec::new() } else { authorities.collect() }, identities }
     }
 
     /// The same without a look at the other side's certificate.
@@ -48,8 +48,8 @@ impl Tls {
         &self.authorities
     }
 
-    /// What is shown to the other side.
-    pub(crate) fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+    /// What could be shown to the other side.
+    pub(crate) fn identities(&self) -> &[Identity] {
+        &self.identities
     }
 }

@@ -47,7 +47,9 @@ impl Token {
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<f64>,
+    /// A number by the specification; some services send it as a text, and what is neither counts as not said.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// Where tokens are asked for, and with what. Repositories with an equal one may share a request.
@@ -142,7 +144,7 @@ impl Counter {
         let claims = claim::pulls(&token).unwrap_or_default();
         let claims = claims.into_iter().filter(|claimed| paths.contains(claimed)).collect();
         let header = bearer(&Secret::new(token)).map_err(|_| malformed("its token can't stand in a header"))?;
-        Ok(Token { header, until: asked + usable(answer.expires_in), claims })
+        Ok(Token { header, until: asked + usable(seconds(&answer.expires_in)), claims })
     }
 
     /// The request: GET, or POST with a refresh token (distribution, `spec/auth/token.md` and `oauth.md`).
@@ -185,6 +187,10 @@ async fn token_failure(host: &str, place: &str, response: Response) -> Failure {
     };
     let detail = format!("the token endpoint {place} answered {}: {said}", status.as_u16());
     Failure { error: RegistryError::Unauthorized { host: host.to_owned(), detail }, ..failure }
+}
+
+fn seconds(told: &serde_json::Value) -> Option<f64> {
+    told.as_f64().or_else(|| told.as_str()?.parse().ok())
 }
 
 /// How long a token is used: a tenth of its life, at most ten seconds, is kept for the way.

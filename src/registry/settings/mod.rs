@@ -28,8 +28,8 @@ pub struct Settings {
 pub struct Certificates {
     /// PEM files of authorities that are trusted besides the system's, in the order of their names.
     pub authorities: Vec<PathBuf>,
-    /// What this machine shows the host, and no other.
-    pub identity: Option<Identity>,
+    /// What this machine can show the host, and no other.
+    pub identities: Vec<Identity>,
 }
 
 /// A client's certificate with its key, two PEM files; a file that is missing is an error once the host is asked.
@@ -117,6 +117,11 @@ pub enum SettingsError {
         "`{0}` is served from a layout, so `mirrors`, `only-mirrors`, `insecure`, `ca` and `token-realm` mean nothing there"
     )]
     Layout(String),
+}
+
+/// The one spelling of a prefix; `None` when it is none.
+pub fn canonical(prefix: &str) -> Option<String> {
+    Prefix::parse(prefix).map(|prefix| prefix.to_string())
 }
 
 impl SettingsError {

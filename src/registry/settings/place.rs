@@ -14,7 +14,7 @@ pub enum Scheme {
 }
 
 /// For which references a mirror is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Pull {
     /// All.
     #[default]

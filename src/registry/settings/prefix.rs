@@ -1,6 +1,8 @@
 //! Which repositories an entry of the settings holds for: all, those below a host or a path, or a domain's hosts.
 //! Component by component; a prefix never fits half a name.
 
+use std::fmt;
+
 use crate::reference;
 
 /// The prefix that every registry fits.
@@ -73,6 +75,17 @@ impl Prefix {
         match self {
             Self::Host { host, .. } => Some(host),
             Self::Every | Self::Below(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every => f.write_str(EVERY),
+            Self::Below(domain) => write!(f, "*.{domain}"),
+            Self::Host { host, path } if path.is_empty() => f.write_str(host),
+            Self::Host { host, path } => write!(f, "{host}/{path}"),
         }
     }
 }

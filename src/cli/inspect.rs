@@ -1,0 +1,48 @@
+//! `plimsoll inspect`: one image, and all that can be known of it. Exit 0, 1 (not found), 2 or 3 (not all is known).
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use plimsoll::inspect;
+use plimsoll::outcome::Exit;
+use plimsoll::reference::Reference;
+use plimsoll::report::Style;
+use plimsoll::report::inspect::{Inspection, json};
+use plimsoll::report::inspect_text::text;
+
+use super::args::{Inspect, ReportFormat};
+use super::{Failure, named, print};
+
+/// Inspects the image.
+pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
+    let image = &arguments.image;
+    let reference = Reference::parse(image).with_context(|| format!("`{image}` names no image"))?;
+    let network = named::network(&arguments.machine, &arguments.asking)?;
+    let bar = print::progress(arguments.output.quiet);
+    let asked = inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.jobs);
+    let found = named::wait(asked)?;
+    bar.finish_and_clear();
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let (help, exit) = named::weigh(&error);
+            named::say(image, &error.to_string(), help);
+            return Ok(exit);
+        }
+    };
+    let exit = if found.is_whole() { Exit::Clean } else { Exit::Undecided };
+    let inspection = Inspection {
+        reference,
+        found,
+        layouts: network.layouts.clone(),
+        now: arguments.now.unwrap_or_else(Timestamp::now),
+    };
+    print::written(&arguments.output, |format, style| match format {
+        ReportFormat::Text => text(&inspection, Style { width: print::width(), ..style }),
+        ReportFormat::Json => json(&inspection),
+    })?;
+    network.say(&arguments.output);
+    if exit == Exit::Undecided && !arguments.output.quiet {
+        print::err("plimsoll: not all of it can be known; the report says what and why\n");
+    }
+    Ok(exit)
+}

@@ -1,0 +1,266 @@
+//! The config of an image of one platform, parsed from bytes that were hashed (image-spec 1.1, config.md).
+//! All of it is what the builder wrote; where history and layers do not agree, no layer is given a command.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::strict::{self, FREE, Shape};
+use super::{ImageError, Platform};
+use crate::digest::Digest;
+use crate::limits;
+
+static SHAPE: Shape = Shape {
+    known: &["created", "author", "architecture", "os", "variant", "config", "rootfs", "history"],
+    below: &[("config", &SETTINGS), ("rootfs", &ROOTFS), ("history", &ENTRY)],
+    rest: &FREE,
+};
+
+static SETTINGS: Shape = Shape {
+    known: &[
+        "User",
+        "ExposedPorts",
+        "Env",
+        "Entrypoint",
+        "Cmd",
+        "Volumes",
+        "WorkingDir",
+        "Labels",
+        "StopSignal",
+        "Healthcheck",
+    ],
+    below: &[],
+    rest: &FREE,
+};
+
+static ROOTFS: Shape = Shape { known: &["type", "diff_ids"], below: &[], rest: &FREE };
+
+static ENTRY: Shape =
+    Shape { known: &["created", "created_by", "author", "comment", "empty_layer"], below: &[], rest: &FREE };
+
+/// What an image runs, as whom, and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The platform, by the config's word.
+    pub platform: Platform,
+    /// When it was built, as written; builders that want the same bytes each time write 1970.
+    pub created: Option<String>,
+    /// `User` as written; `None` where it is not set, which runtimes take for root.
+    pub user: Option<String>,
+    /// Names of the environment variables; their values may be secrets, so nothing here keeps them.
+    pub environment: Vec<String>,
+    /// `Entrypoint`.
+    pub entrypoint: Vec<String>,
+    /// `Cmd`.
+    pub command: Vec<String>,
+    /// `WorkingDir`, where it is set.
+    pub working_dir: Option<String>,
+    /// `ExposedPorts`: `80/tcp`.
+    pub ports: Vec<String>,
+    /// `Volumes`.
+    pub volumes: Vec<String>,
+    /// `Labels`.
+    pub labels: BTreeMap<String, String>,
+    /// The `Test` of a `Healthcheck`.
+    pub healthcheck: Vec<String>,
+    /// Digests of the unpacked layers, base first.
+    pub diff_ids: Vec<Digest>,
+    /// How it came about, base first.
+    pub history: Vec<History>,
+}
+
+/// One step of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct History {
+    /// When, as written.
+    pub created: Option<String>,
+    /// The command.
+    pub created_by: Option<String>,
+    /// Whether it made no layer.
+    #[serde(default)]
+    pub empty_layer: bool,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+    created: Option<String>,
+    config: Option<Settings>,
+    rootfs: Option<Rootfs>,
+    #[serde(default, deserialize_with = "strict::at_most::<{ limits::HISTORY_ENTRIES }, _, _>")]
+    history: Vec<History>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Settings {
+    user: Option<String>,
+    #[serde(deserialize_with = "strict::list")]
+    env: Vec<String>,
+    #[serde(deserialize_with = "strict::list")]
+    entrypoint: Vec<String>,
+    #[serde(deserialize_with = "strict::list")]
+    cmd: Vec<String>,
+    working_dir: Option<String>,
+    #[serde(deserialize_with = "strict::set")]
+    exposed_ports: Vec<String>,
+    #[serde(deserialize_with = "strict::set")]
+    volumes: Vec<String>,
+    #[serde(deserialize_with = "strict::texts")]
+    labels: BTreeMap<String, String>,
+    healthcheck: Option<Healthcheck>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Healthcheck {
+    #[serde(default, deserialize_with = "strict::list")]
+    test: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Rootfs {
+    #[serde(default, deserialize_with = "strict::list")]
+    diff_ids: Vec<String>,
+}
+
+impl Config {
+    /// Parses a config of that digest.
+    pub fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, ImageError> {
+        let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
+        strict::top_keys(bytes, &SHAPE).map_err(|error| unsound(error.to_string()))?;
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| unsound(error.to_string()))?;
+        let diff_ids = raw.rootfs.map(|rootfs| rootfs.diff_ids).unwrap_or_default();
+        let diff_ids = diff_ids.iter().map(|text| Digest::parse(text).map_err(|error| unsound(error.to_string())));
+        let settings = raw.config.unwrap_or_default();
+        let name = |variable: &String| variable.split_once('=').map_or(variable.as_str(), |(name, _)| name).to_owned();
+        let written = |text: Option<String>| text.filter(|text| !text.is_empty());
+        Ok(Self {
+            platform: Platform { os: raw.os, architecture: raw.architecture, variant: written(raw.variant) },
+            created: written(raw.created),
+            user: written(settings.user),
+            environment: settings.env.iter().map(name).collect(),
+            entrypoint: settings.entrypoint,
+            command: settings.cmd,
+            working_dir: written(settings.working_dir),
+            ports: settings.exposed_ports,
+            volumes: settings.volumes,
+            labels: settings.labels,
+            healthcheck: settings.healthcheck.map(|check| check.test).unwrap_or_default(),
+            diff_ids: diff_ids.collect::<Result<_, _>>()?,
+            history: raw.history,
+        })
+    }
+
+    /// When it was built; `None` where it does not say so in RFC 3339.
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.created.as_deref()?.parse().ok()
+    }
+
+    /// The command that made each of `layers` layers, base first. Where the history does not account for exactly so
+    /// many layers, which is whose can't be known, and none has a command.
+    pub fn commands(&self, layers: usize) -> Vec<Option<&str>> {
+        let steps: Vec<&History> = self.history.iter().filter(|step| !step.empty_layer).collect();
+        if steps.len() != layers {
+            return vec![None; layers];
+        }
+        steps.into_iter().map(|step| step.created_by.as_deref().filter(|text| !text.is_empty())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ImageError> {
+        Config::parse(&Digest::sha256(text.as_bytes()), text.as_bytes())
+    }
+
+    fn with(more: &str) -> String {
+        format!(r#"{{"os":"linux","architecture":"amd64"{more}}}"#)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let hex = "a".repeat(64);
+        let config = parse(&with(&format!(
+            r#","variant":"v2","created":"2026-01-02T03:04:05.678Z","author":"x",
+            "config":{{"User":"nobody","Env":["A=1=2","B=","C"],"Entrypoint":["/e"],"Cmd":["c","d"],"WorkingDir":"/w",
+            "ExposedPorts":{{"80/tcp":{{}},"443/tcp":{{}}}},"Volumes":{{"/v":{{}}}},"Labels":{{"size":"1","Size":"2"}},
+            "Healthcheck":{{"Test":["CMD","true"],"Interval":3}},"OnBuild":null}},
+            "rootfs":{{"type":"layers","diff_ids":["sha256:{hex}"]}},
+            "history":[{{"created_by":"one"}},{{"created_by":"two","empty_layer":true}}]"#
+        )))
+        .expect("a config");
+        assert_eq!(config.platform.to_string(), "linux/amd64/v2");
+        assert_eq!(config.created_at().expect("a time").to_string(), "2026-01-02T03:04:05.678Z");
+        assert_eq!((config.user.as_deref(), config.working_dir.as_deref()), (Some("nobody"), Some("/w")));
+        assert_eq!(config.environment, ["A", "B", "C"]);
+        assert_eq!((config.entrypoint.join(" "), config.command.join(" ")), ("/e".to_owned(), "c d".to_owned()));
+        assert_eq!((config.ports, config.volumes), (vec!["443/tcp".into(), "80/tcp".into()], vec!["/v".into()]));
+        assert_eq!((config.labels.len(), config.healthcheck.len(), config.diff_ids.len()), (2, 2, 1));
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_made_up() {
+        let nulls = r#","created":"","config":{"User":"","Env":null,"Entrypoint":null,"Cmd":null,"Labels":null,
+            "ExposedPorts":null,"Volumes":null,"WorkingDir":"","Healthcheck":null},"rootfs":{},"history":null"#;
+        for more in ["", r#","config":null,"rootfs":null"#, nulls] {
+            let config = parse(&with(more)).expect("a config");
+            assert_eq!((config.user, config.created, config.working_dir), (None, None, None), "{more}");
+            assert!(config.environment.is_empty() && config.history.is_empty() && config.labels.is_empty());
+        }
+        let config = parse(&with(r#","created":"yesterday""#)).expect("a config");
+        assert_eq!((config.created_at(), config.created.as_deref()), (None, Some("yesterday")));
+    }
+
+    #[test]
+    fn what_two_readers_read_differently_is_refused() {
+        let rows = [
+            ("doubled user", r#","config":{"User":"nobody","User":"root"}"#.to_owned()),
+            ("user in other letters", r#","config":{"User":"nobody","user":"root"}"#.to_owned()),
+            ("folded user", r#","config":{"U\u017fer":"root"}"#.to_owned()),
+            ("doubled label", r#","config":{"Labels":{"a":"1","a":"2"}}"#.to_owned()),
+            ("doubled config", r#","config":{},"config":{}"#.to_owned()),
+            ("config in other letters", r#","Config":{}"#.to_owned()),
+            ("os in other letters", r#","OS":"windows""#.to_owned()),
+            ("history in other letters", r#","history":[{"Created_By":"x"}]"#.to_owned()),
+            ("a number for a user", r#","config":{"User":0}"#.to_owned()),
+            ("a number for a label", r#","config":{"Labels":{"a":1}}"#.to_owned()),
+            ("a text for a list", r#","config":{"Cmd":"sh"}"#.to_owned()),
+            ("a short digest", r#","rootfs":{"diff_ids":["sha256:aa"]}"#.to_owned()),
+            ("a text for a flag", r#","history":[{"empty_layer":"true"}]"#.to_owned()),
+            ("too much history", format!(r#","history":[{}{{}}]"#, "{},".repeat(limits::HISTORY_ENTRIES))),
+            ("a million entries", format!(r#","history":[{}{{}}]"#, "{},".repeat(1_000_000))),
+            ("deep", format!(r#","x":{}"#, "[".repeat(100_000))),
+        ];
+        for (name, more) in rows {
+            assert!(matches!(parse(&with(&more)), Err(ImageError::Unsound { .. })), "{name}");
+        }
+        for text in ["", "{}", "[]", "null", r#"{"os":"linux"}"#, "<html>", r#"{"os":"linux","architecture":"a"} x"#] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_history_that_does_not_account_for_the_layers_gives_no_command() {
+        let layer = r#"{"created_by":"made"}"#;
+        let empty = r#"{"created_by":"ENV X=1","empty_layer":true}"#;
+        let rows = [
+            (format!("{empty},{layer},{empty},{layer}"), 2, [Some("made"), Some("made")]),
+            (format!("{layer},{empty}"), 2, [None, None]),
+            (format!("{layer},{layer},{layer}"), 2, [None, None]),
+            (String::new(), 2, [None, None]),
+            (format!("{layer},{{}}"), 2, [Some("made"), None]),
+            (format!("{layer},{{\"created_by\":\"\"}}"), 2, [Some("made"), None]),
+        ];
+        for (history, layers, expected) in rows {
+            let config = parse(&with(&format!(r#","history":[{history}]"#))).expect("a config");
+            assert_eq!(config.commands(layers), expected, "{history}");
+        }
+        assert_eq!(parse(&with("")).expect("a config").commands(0), [None; 0]);
+    }
+}

@@ -1,0 +1,320 @@
+//! What `inspect` prints in JSON, version 1; its schema is `docs/inspect.schema.json`.
+//! Values of environment variables and of build arguments stand in no report: images are built with secrets in them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::resolve::Known;
+use crate::digest::Digest;
+use crate::image::{Claims, Config};
+use crate::inspect::{Inside, Inspected, Opened};
+use crate::reference::Reference;
+use crate::registry::{KnownBy, Referrers, ReferrersFrom, RegistryError};
+
+/// The annotations, and labels, in which a builder claims the base of an image.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
+/// One inspected image with what a report says of the run.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What was asked for.
+    pub reference: Reference,
+    /// What was found.
+    pub found: Inspected,
+    /// Layouts in use, as they were named.
+    pub layouts: Vec<String>,
+    /// The run's clock.
+    pub now: Timestamp,
+}
+
+/// A base as somebody claims it; nothing here was verified.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Base<'a> {
+    /// Where the claim stands.
+    pub(super) by: &'static str,
+    pub(super) name: Option<&'a str>,
+    pub(super) digest: Option<&'a str>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Report<'a> {
+    #[schemars(range(min = 1, max = 1))]
+    version: u8,
+    /// The run's clock, which ages are counted to.
+    now: String,
+    /// Layouts on disk that images come from.
+    layouts: &'a [String],
+    /// Normalised, with tag and digest as far as written.
+    image: String,
+    digest: &'a str,
+    #[schemars(with = "Known")]
+    known_by: KnownBy,
+    media_type: &'a str,
+    /// Bytes of the index or manifest.
+    size: u64,
+    index: bool,
+    /// What it is said to be, where it is no image that runs.
+    artifact_type: Option<&'a str>,
+    /// The digest of the manifest that it refers to.
+    subject: Option<&'a str>,
+    annotations: &'a BTreeMap<String, String>,
+    /// Attestation manifests of the index; not verified.
+    attestations: Vec<Attestation<'a>>,
+    referrers: List<'a>,
+    /// Platforms of the index that `--platform` left out.
+    platforms_left_out: usize,
+    platforms: Vec<Platform<'a>>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Attestation<'a> {
+    digest: &'a str,
+    size: u64,
+}
+
+/// Who refers to a manifest: `found` and `from` where it is known (an empty list: nobody), else `error`.
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct List<'a> {
+    #[schemars(with = "Option<From>")]
+    from: Option<ReferrersFrom>,
+    found: Option<Vec<Referrer<'a>>>,
+    error: Option<String>,
+}
+
+/// [`ReferrersFrom`] in the schema.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum From {
+    Api,
+    FallbackTag,
+    Layout,
+}
+
+/// A descriptor as it is listed; all of it a claim.
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Referrer<'a> {
+    digest: &'a str,
+    media_type: &'a str,
+    size: u64,
+    artifact_type: Option<&'a str>,
+    annotations: &'a BTreeMap<String, String>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Platform<'a> {
+    /// The index's word, else the config's; null where neither says.
+    platform: Option<String>,
+    digest: &'a str,
+    media_type: &'a str,
+    /// Bytes of the manifest.
+    size: u64,
+    /// Why its content is not known.
+    error: Option<String>,
+    /// Compressed bytes of the layers, each once; null where they contradict each other or are not known.
+    layers_size: Option<u64>,
+    layers: Vec<Layer<'a>>,
+    artifact_type: Option<&'a str>,
+    subject: Option<&'a str>,
+    annotations: Option<&'a BTreeMap<String, String>>,
+    /// What is claimed to be its base; nothing of it is verified.
+    base: Vec<Base<'a>>,
+    /// Null for an artifact, and where it could not be read.
+    config: Option<Settings<'a>>,
+    config_error: Option<String>,
+    /// Null for an image without an index, where they stand with the image.
+    referrers: Option<List<'a>>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Layer<'a> {
+    digest: &'a str,
+    media_type: &'a str,
+    /// Compressed bytes.
+    size: u64,
+    /// What made it, by the history, without the values of build arguments; null where the history does not account
+    /// for the layers.
+    command: Option<String>,
+    /// How many platforms of this report have the layer, this one included.
+    in_platforms: usize,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Settings<'a> {
+    digest: &'a str,
+    size: u64,
+    /// The platform, by the config's word.
+    platform: String,
+    /// As written.
+    created: Option<&'a str>,
+    /// Whole days from `created` to the run's clock; negative for a time to come.
+    age_days: Option<i64>,
+    /// As written; null where it is not set.
+    user: Option<&'a str>,
+    entrypoint: &'a [String],
+    command: &'a [String],
+    working_dir: Option<&'a str>,
+    /// Names alone: values may be secrets.
+    environment: &'a [String],
+    ports: &'a [String],
+    volumes: &'a [String],
+    labels: &'a BTreeMap<String, String>,
+    healthcheck: &'a [String],
+}
+
+/// One JSON object, ending in a newline.
+pub fn json(inspection: &Inspection) -> String {
+    let (found, shares) = (&inspection.found, shares(&inspection.found));
+    let report = Report {
+        version: 1,
+        now: inspection.now.to_string(),
+        layouts: &inspection.layouts,
+        image: inspection.reference.to_string(),
+        digest: found.digest.as_str(),
+        known_by: KnownBy::Bytes,
+        media_type: &found.media_type,
+        size: found.size,
+        index: found.index,
+        artifact_type: found.claims.artifact_type.as_deref(),
+        subject: subject(&found.claims),
+        annotations: &found.claims.annotations,
+        attestations: found
+            .attestations
+            .iter()
+            .map(|child| Attestation { digest: child.digest.as_str(), size: child.size })
+            .collect(),
+        referrers: list(&found.referrers),
+        platforms_left_out: found.left_out,
+        platforms: found.platforms.iter().map(|inside| platform(inspection, inside, &shares)).collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&report).expect("a report of strings and numbers serialises");
+    text.push('\n');
+    text
+}
+
+/// The JSON Schema of [`json`].
+pub fn schema() -> serde_json::Value {
+    super::schema_of::<Report<'_>>("What `inspect --format json` prints.")
+}
+
+fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap<&Digest, usize>) -> Platform<'a> {
+    let found = &inspection.found;
+    let opened = inside.content.as_ref().ok();
+    let config = opened.and_then(|opened| opened.config.as_ref());
+    Platform {
+        platform: inside.platform.as_ref().map(ToString::to_string),
+        digest: inside.digest.as_str(),
+        media_type: &inside.media_type,
+        size: inside.size,
+        error: inside.content.as_ref().err().map(ToString::to_string),
+        layers_size: opened.and_then(|opened| opened.manifest.layers_size()),
+        layers: opened.map(|opened| layers(shares, opened)).unwrap_or_default(),
+        artifact_type: opened.and_then(|opened| opened.claims.artifact_type.as_deref()),
+        subject: opened.and_then(|opened| subject(&opened.claims)),
+        annotations: opened.map(|opened| &opened.claims.annotations),
+        base: bases(found, inside),
+        config: config.and_then(|config| config.as_ref().ok()).zip(opened).map(|(config, opened)| Settings {
+            digest: opened.manifest.config.digest.as_str(),
+            size: opened.manifest.config.size,
+            platform: config.platform.to_string(),
+            created: config.created.as_deref(),
+            age_days: age_days(config, inspection.now),
+            user: config.user.as_deref(),
+            entrypoint: &config.entrypoint,
+            command: &config.command,
+            working_dir: config.working_dir.as_deref(),
+            environment: &config.environment,
+            ports: &config.ports,
+            volumes: &config.volumes,
+            labels: &config.labels,
+            healthcheck: &config.healthcheck,
+        }),
+        config_error: config.and_then(|config| config.as_ref().err()).map(ToString::to_string),
+        referrers: inside.referrers.as_ref().map(list),
+    }
+}
+
+fn layers<'a>(shares: &HashMap<&Digest, usize>, opened: &'a Opened) -> Vec<Layer<'a>> {
+    let layers = opened.manifest.layers.iter().zip(opened.commands());
+    layers
+        .map(|(layer, command)| Layer {
+            digest: layer.digest.as_str(),
+            media_type: &layer.media_type,
+            size: layer.size,
+            command,
+            in_platforms: shares[&layer.digest],
+        })
+        .collect()
+}
+
+/// How many platforms have each layer; counted once, since a hostile image has many of both.
+pub(super) fn shares(found: &Inspected) -> HashMap<&Digest, usize> {
+    let mut shares = HashMap::new();
+    for opened in found.platforms.iter().filter_map(|inside| inside.content.as_ref().ok()) {
+        let distinct: HashSet<&Digest> = opened.manifest.layers.iter().map(|layer| &layer.digest).collect();
+        for layer in distinct {
+            *shares.entry(layer).or_default() += 1;
+        }
+    }
+    shares
+}
+
+/// The platform's name, else its digest.
+pub(super) fn named(inside: &Inside) -> String {
+    inside.platform.as_ref().map_or_else(|| inside.digest.to_string(), ToString::to_string)
+}
+
+/// Whole days since the image says it was built.
+pub(super) fn age_days(config: &Config, now: Timestamp) -> Option<i64> {
+    let seconds = now.as_second() - config.created_at()?.as_second();
+    Some(seconds.div_euclid(86_400))
+}
+
+/// Every claim of a base.
+pub(super) fn bases<'a>(found: &'a Inspected, inside: &'a Inside) -> Vec<Base<'a>> {
+    let opened = inside.content.as_ref().ok();
+    let config = opened.and_then(|opened| opened.config.as_ref()?.as_ref().ok());
+    let places = [
+        ("an annotation of the index", found.index.then_some(&found.claims.annotations)),
+        ("an annotation of the manifest", opened.map(|opened| &opened.claims.annotations)),
+        ("a label of the config", config.map(|config| &config.labels)),
+    ];
+    let claim = |(by, texts): (&'static str, Option<&'a BTreeMap<String, String>>)| {
+        let text = |key: &str| texts?.get(key).map(String::as_str);
+        let (name, digest) = (text(BASE_NAME), text(BASE_DIGEST));
+        (name.is_some() || digest.is_some()).then_some(Base { by, name, digest })
+    };
+    places.into_iter().filter_map(claim).collect()
+}
+
+fn subject(claims: &Claims) -> Option<&str> {
+    claims.subject.as_ref().map(|subject| subject.digest.as_str())
+}
+
+fn list(referrers: &Result<Referrers, RegistryError>) -> List<'_> {
+    match referrers {
+        Ok(known) => {
+            let found = known.found.iter().map(|referrer| Referrer {
+                digest: referrer.digest.as_str(),
+                media_type: &referrer.media_type,
+                size: referrer.size,
+                artifact_type: referrer.artifact_type.as_deref(),
+                annotations: &referrer.annotations,
+            });
+            List { from: Some(known.from), found: Some(found.collect()), error: None }
+        }
+        Err(error) => List { from: None, found: None, error: Some(error.to_string()) },
+    }
+}
