@@ -150,10 +150,10 @@ impl Page {
 
     fn layers(&mut self, opened: &Opened, total: Option<u64>, shares: &HashMap<&Digest, usize>) {
         let count = opened.manifest.layers.len().to_string().len();
-        let mut shared = false;
+        let mut marked = false;
         for (at, (layer, command)) in opened.manifest.layers.iter().zip(opened.commands()).enumerate() {
             let mark = if shares[&layer.digest] > 1 { '*' } else { ' ' };
-            shared |= mark == '*';
+            marked |= mark == '*';
             let digest = format!("{}:{}", layer.digest.algorithm().name(), &layer.digest.hex()[..12]);
             let bar = bar(layer.size, total);
             let front = format!("  {:>count$}{mark} {digest} {:>11} ", at + 1, short_size(layer.size));
@@ -161,7 +161,7 @@ impl Page {
             let command = self.cut(&command, front.chars().count() + BAR + 1);
             let _ = writeln!(self.text, "{front}{} {command}", self.style.bar(&bar));
         }
-        if shared {
+        if marked {
             self.line("  * in another platform too");
         }
     }
@@ -243,7 +243,7 @@ fn short_size(bytes: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     for (unit, shift) in units {
         if bytes >> shift > 0 {
-            let tenths = u128::from(bytes) * 10 >> shift;
+            let tenths = (u128::from(bytes) * 10) >> shift;
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }

@@ -205,6 +205,9 @@ struct Shared {
     content: Mutex<Content>,
     log: Mutex<Vec<Request>>,
     tokens: AtomicUsize,
+    /// Requests under way, and the most that ever were.
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
     port: u16,
 }
 
@@ -232,6 +235,8 @@ impl Server {
                     content: Mutex::default(),
                     log: Mutex::default(),
                     tokens: AtomicUsize::new(0),
+                    at_once: AtomicUsize::new(0),
+                    most_at_once: AtomicUsize::new(0),
                     port,
                 });
                 send_port.send((port, Arc::clone(&shared))).expect("the test is waiting");
@@ -304,6 +309,11 @@ impl Server {
         self.shared.log.lock().unwrap().clone()
     }
 
+    /// The most requests that were under way at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_at_once.load(Ordering::SeqCst)
+    }
+
     /// [`Request::line`] of all requests.
     pub fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
@@ -343,7 +353,10 @@ impl Shared {
     async fn talk(&self, socket: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         let mut socket = BufReader::new(socket);
         while let Some(request) = self.read(&mut socket).await? {
+            let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
             tokio::time::sleep(self.behaviour.delay).await;
+            self.at_once.fetch_sub(1, Ordering::SeqCst);
             let truth = self.answer(&request);
             let lie = self.behaviour.script.as_ref().and_then(|script| script(&request, &truth));
             if !write(&mut socket, &request, lie.unwrap_or(truth)).await? {
