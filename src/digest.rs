@@ -2,6 +2,7 @@
 //! A digest that is too short, upper case or of an unknown algorithm never becomes one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -40,7 +41,8 @@ impl Algorithm {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     algorithm: Algorithm,
-    text: String,
+    /// Shared, because one digest stands in many places of a run.
+    text: Arc<str>,
 }
 
 /// Why a text is not a digest.
@@ -85,7 +87,7 @@ impl Digest {
         if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(DigestError::Hex);
         }
-        Ok(Self { algorithm, text: text.to_owned() })
+        Ok(Self { algorithm, text: text.into() })
     }
 
     /// The SHA-256 digest of `bytes`.
@@ -100,7 +102,7 @@ impl Digest {
             Algorithm::Sha384 => hex(&Sha384::digest(bytes)),
             Algorithm::Sha512 => hex(&Sha512::digest(bytes)),
         };
-        Self { algorithm, text: format!("{}:{hex}", algorithm.name()) }
+        Self { algorithm, text: format!("{}:{hex}", algorithm.name()).into() }
     }
 
     /// Whether `bytes` hash to this digest.

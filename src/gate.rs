@@ -3,7 +3,7 @@
 //!
 //! Longer than most files: one pipeline, read from top to bottom.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::image::{Depth, Image, Platform};
 use crate::judge::{self, Applied, Facts, Judging};
 use crate::outcome::{File, Judged, Outcome, Verdict};
 use crate::policy::{BuiltInSetting, BuiltIns, Policy};
-use crate::reference::Reference;
+use crate::reference::{Reference, Repository};
 use crate::registry::{KnownBy, Registry, RegistryError};
 use crate::resolve::{self, Answers, Questions};
 use crate::rule::Needs;
@@ -122,12 +122,31 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
 
     let questions = gate.questions(&works);
     let total = questions.len();
-    let answers = resolve::resolve(registry, &questions, jobs, &|done| progress(done, total)).await;
-    let further = Gate::further_questions(&works, &answers);
-    let more =
-        if further.is_empty() { Answers::default() } else { resolve::resolve(registry, &further, jobs, &|_| {}).await };
-    for work in &mut works {
-        gate.judge(work, &answers, &more);
+    let progress = |done| progress(done, total);
+    if matches!(mode, Mode::Pin { update: true }) {
+        // What moved is asked about a second time, so that the first answers are kept until the second ones are there.
+        let questions = questions.more_follow(true);
+        let answers = resolve::resolve(registry, &questions, jobs, &progress).await;
+        let further = Gate::further_questions(&works, &answers);
+        let more = resolve::resolve(registry, &further, jobs, &|_| {}).await;
+        for work in &mut works {
+            gate.judge(work, &answers, &more);
+        }
+    } else {
+        // What is known of a repository is let go as soon as its references are judged.
+        let mut places: BTreeMap<Repository, Vec<usize>> = BTreeMap::new();
+        for (at, work) in works.iter().enumerate().filter(|(_, work)| work.settled.is_none()) {
+            if let Some(question) = &work.question {
+                places.entry(question.repository().clone()).or_default().push(at);
+            }
+        }
+        let more = Answers::default();
+        let mut judge = |repository: &Repository, answers: Answers| {
+            for at in places.remove(repository).unwrap_or_default() {
+                gate.judge(&mut works[at], &answers, &more);
+            }
+        };
+        resolve::each(registry, &questions, jobs, &progress, &mut judge).await;
     }
     Gate::collect(works, &mut outcome);
     // Places that share an anchor share its edit.

@@ -180,11 +180,16 @@ pub fn absence(error: &RegistryError) -> (Status, &'static str) {
         RegistryError::Unauthorized { .. } | RegistryError::Forbidden { .. } => {
             (Status::Undecided, "log in to the registry (`docker login`), or check that the repository exists")
         }
-        RegistryError::RateLimited { .. } => (Status::Undecided, "try again later, log in, or use a mirror"),
-        RegistryError::Offline { .. } => (Status::Undecided, "run without --offline, or add the image to a layout"),
-        RegistryError::Refused { .. } | RegistryError::Local { .. } => {
-            (Status::Undecided, "mend the registry settings of this machine")
+        RegistryError::RateLimited { anonymous: true, .. } => {
+            (Status::Undecided, "log in to the registry (`docker login`), use a mirror, or try again later")
         }
+        RegistryError::RateLimited { anonymous: false, .. } => (Status::Undecided, "use a mirror, or try again later"),
+        RegistryError::Offline { .. } => (Status::Undecided, "run without --offline, or add the image to a layout"),
+        RegistryError::Refused { .. } => (
+            Status::Undecided,
+            "look at the registry settings of this machine, and at where the registry sends its clients",
+        ),
+        RegistryError::Local { .. } => (Status::Undecided, "mend the registry settings of this machine"),
         RegistryError::WrongBytes { .. } | RegistryError::Malformed { .. } | RegistryError::TooLarge { .. } => {
             (Status::Undecided, "do not run this image; the registry, or something before it, is not sound")
         }

@@ -7,6 +7,8 @@
 //! 3. [`image`] reads what the policy's rules need, from bytes that were hashed.
 //! 4. [`gate::run`] judges each reference by a [`policy::Policy`] and gives an [`outcome::Outcome`].
 //! 5. [`edit`] proves the edits of what was allowed; [`report`] says what was found and why.
+//!
+//! [`vendor`] copies what such a run asked for, so that it can be repeated without a network.
 
 pub mod digest;
 pub mod edit;
@@ -28,4 +30,5 @@ pub mod resolve;
 pub mod rule;
 pub mod source;
 pub mod span;
+pub mod vendor;
 pub mod yaml;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const MANIFEST_BYTES: usize = 4 << 20;
 /// Largest image config, in bytes: thousands of history entries and labels fit.
 pub const CONFIG_BYTES: usize = 8 << 20;
+/// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
+pub const ATTESTATION_BYTES: usize = 40 << 20;
 /// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
 pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
@@ -23,8 +25,18 @@ pub const REFERRER_PAGES: usize = 20;
 pub const REDIRECTS: usize = 5;
 /// Largest answer of a token endpoint, in bytes.
 pub const TOKEN_BYTES: usize = 1 << 20;
+/// Most repositories in one token request, so that the token, which names them all, stays a header that servers take.
+pub const TOKEN_SCOPES: usize = 32;
+/// Longest address of a token request for several repositories, in bytes: half of what common proxies take.
+pub const TOKEN_URL_BYTES: usize = 4 << 10;
+/// Longest header with a token for several repositories, in bytes: common servers take 8 KiB for a whole request head.
+pub const TOKEN_HEADER_BYTES: usize = 6 << 10;
+/// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
+pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.
 pub const ERROR_BYTES: usize = 16 << 10;
+/// Longest time that is spent on the rest of an error's body, to keep its connection.
+pub const DRAIN: Duration = Duration::from_secs(1);
 /// Time to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
 /// Deadline of one request with its whole body: a drip of a byte a second must end.
@@ -37,10 +49,31 @@ pub const ATTEMPTS: u32 = 3;
 pub const BACKOFF: Duration = Duration::from_millis(500);
 /// Longest wait that a `Retry-After` may ask for before the run gives up on the request.
 pub const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long a host may fail in succession, the waits that it asks for included, before this run asks it no more:
+/// ten thousand references must not each wait for a registry that is down.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Requests under way at once, over all registries.
 pub const CONCURRENCY: usize = 32;
+/// Names under way at once, over all hosts (each host has at least as many as `--jobs`): enough to fill token requests
+/// and connections, and as much memory for ten thousand names as for a few hundred.
+pub const NAMES_AT_ONCE: usize = 256;
 /// Most requests at once that `--jobs` may ask for: beyond it registries only limit.
 pub const MOST_JOBS: usize = 256;
+
+/// Size of the disk cache, in bytes: with some 5 KB for a manifest and its record, the content of a hundred thousand images.
+pub const CACHE_BYTES: u64 = 1 << 30;
+/// Smallest part of a disk that a file takes, in bytes, on the file systems in use.
+pub const CACHE_BLOCK: u64 = 4 << 10;
+/// Bytes that a run writes into the cache before it looks at the bound again: a killed run leaves no more uncounted.
+pub const CACHE_PART: u64 = 16 << 20;
+/// Lines of the cache's tally before every file is looked at again: what killed runs left out is found in time.
+pub const CACHE_TALLIES: usize = 1_000;
+/// Age of an entry's last use that is not worth a write to make it younger.
+pub const CACHE_TOUCH: Duration = Duration::from_secs(60);
+/// Age past which a file of the cache that was never finished belongs to a killed process.
+pub const CACHE_UNFINISHED: Duration = Duration::from_secs(3_600);
+/// Largest record beside the cache's content, in bytes: a host, 255 bytes of path, a tag and a digest fit.
+pub const CACHE_RECORD_BYTES: usize = 4 << 10;
 
 /// Largest file that is read as a source, in bytes.
 pub const SOURCE_BYTES: u64 = 256 << 20;

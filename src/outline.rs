@@ -220,7 +220,7 @@ pub(crate) fn leaves<'a>(
 }
 
 pub(crate) fn is_config(manifest: &ImageManifest) -> bool {
-    CONFIGS.contains(&manifest.config.media_type.as_str())
+    CONFIGS.contains(&&*manifest.config.media_type)
 }
 
 async fn named(registry: &dyn Registry, reference: &Reference, want: Want) -> Result<Named, RegistryError> {

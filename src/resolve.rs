@@ -1,13 +1,22 @@
 //! References to digests and facts: each distinct question is asked once a run, many at a time.
 //! What it answers never changes in a run, so a tag that moves in between changes nothing.
+//!
+//! Each repository goes its way from names to images to children without waiting for another one; hosts run side by
+//! side, and how many requests are under way at once is the registry's business, not this file's.
+//!
+//! Longer than most files: questions, answers and the way between them are one idea, and share their shapes.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
 use crate::image::{self, Content, Depth, Image, ImageError};
+use crate::limits;
 use crate::reference::{Reference, Repository};
 use crate::registry::{KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
 
@@ -56,13 +65,66 @@ impl Needs {
 /// What is to be known of references, collected before anything is asked.
 #[derive(Debug, Default)]
 pub struct Questions {
-    tags: BTreeMap<(Repository, String), Want>,
-    digests: BTreeMap<(Repository, Digest), Want>,
-    /// Content wanted of what a tag names, or of a digest.
-    tag_images: BTreeMap<(Repository, String), Depth>,
-    digest_images: BTreeMap<(Repository, Digest), Depth>,
-    /// Pinned references whose tag is asked for too.
-    pairs: BTreeSet<(Repository, String, Digest)>,
+    repositories: BTreeMap<Repository, Asked>,
+    more_follow: bool,
+}
+
+/// What is asked of one repository; a depth where content is wanted.
+#[derive(Debug, Default)]
+struct Asked {
+    tags: Few<String, TagAsked>,
+    digests: Few<Digest, Option<Depth>>,
+}
+
+#[derive(Debug, Default)]
+struct TagAsked {
+    depth: Option<Depth>,
+    /// The digests that stand beside it, where what it names now is asked for too.
+    pinned: Vec<Digest>,
+}
+
+/// A map in one piece of memory, in the order of its keys: most repositories are asked one question, and a tree for
+/// each of ten thousand would hold little but room for more.
+#[derive(Debug)]
+struct Few<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for Few<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord, V> Few<K, V> {
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.0.binary_search_by(|(other, _)| other.borrow().cmp(key)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    /// The value of `key`, made where there is none.
+    fn of(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let at = match self.0.binary_search_by(|(other, _)| other.cmp(&key)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.reserve_exact(usize::from(self.0.is_empty()));
+                self.0.insert(at, (key, V::default()));
+                at
+            }
+        };
+        &mut self.0[at].1
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Few<K, V> {
+    /// From what is in the order of its keys.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(sorted: I) -> Self {
+        Self(sorted.into_iter().collect::<Vec<_>>().into_boxed_slice().into_vec())
+    }
 }
 
 impl Questions {
@@ -73,139 +135,303 @@ impl Questions {
 
     /// Asks what `reference` names, and what `needs` says beyond that.
     pub fn ask(&mut self, reference: &Reference, needs: Needs) {
-        let repository = reference.repository();
-        let want = if needs.content.is_some() { Want::Content } else { Want::Digest };
+        if !self.repositories.contains_key(reference.repository()) {
+            self.repositories.insert(reference.repository().clone(), Asked::default());
+        }
+        let asked = self.repositories.get_mut(reference.repository()).expect("it was put there above");
         match (reference.digest(), reference.tag()) {
             (Some(digest), tag) => {
-                raise(&mut self.digests, (repository.clone(), digest.clone()), want);
-                if let Some(depth) = needs.content {
-                    raise(&mut self.digest_images, (repository.clone(), digest.clone()), depth);
-                }
+                let depth = asked.digests.of(digest.clone());
+                *depth = (*depth).max(needs.content);
                 if let (true, Some(tag)) = (needs.tag, tag) {
-                    raise(&mut self.tags, (repository.clone(), tag.to_owned()), Want::Digest);
-                    self.pairs.insert((repository.clone(), tag.to_owned(), digest.clone()));
+                    let pinned = &mut asked.tags.of(tag.to_owned()).pinned;
+                    if !pinned.contains(digest) {
+                        pinned.push(digest.clone());
+                    }
                 }
             }
             (None, tag) => {
                 let tag = tag.unwrap_or(crate::reference::LATEST).to_owned();
-                raise(&mut self.tags, (repository.clone(), tag.clone()), want);
-                if let Some(depth) = needs.content {
-                    raise(&mut self.tag_images, (repository.clone(), tag), depth);
-                }
+                let tag = asked.tags.of(tag);
+                tag.depth = tag.depth.max(needs.content);
             }
         }
     }
 
+    /// Says that more will be asked of the same repositories, so that what was read of them is kept.
+    #[must_use]
+    pub fn more_follow(self, more_follow: bool) -> Self {
+        Self { more_follow, ..self }
+    }
+
     /// How many distinct names are asked for.
     pub fn len(&self) -> usize {
-        self.tags.len() + self.digests.len()
+        self.repositories.values().map(|asked| asked.tags.0.len() + asked.digests.0.len()).sum()
     }
 
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
-        self.tags.is_empty() && self.digests.is_empty()
+        self.repositories.is_empty()
     }
 }
-
-/// Keeps the larger of what was asked before and now.
-fn raise<K: Ord, V: Ord + Copy>(map: &mut BTreeMap<K, V>, key: K, value: V) {
-    let entry = map.entry(key).or_insert(value);
-    *entry = (*entry).max(value);
-}
-
-type TagAnswers = BTreeMap<(Repository, String), Result<Resolved, RegistryError>>;
-type DigestAnswers = BTreeMap<(Repository, Digest), Result<Resolved, RegistryError>>;
 
 /// All that was answered.
 #[derive(Debug, Default)]
 pub struct Answers {
-    tags: TagAnswers,
-    digests: DigestAnswers,
-    images: BTreeMap<(Repository, Digest), Result<Image, ImageError>>,
+    repositories: BTreeMap<Repository, Answered>,
+}
+
+/// What was answered of one repository.
+#[derive(Debug)]
+struct Answered {
+    tags: Few<String, Result<Resolved, RegistryError>>,
+    digests: Few<Digest, Result<Resolved, RegistryError>>,
+    images: Few<Digest, Result<Image, ImageError>>,
     /// For a pinned reference whose tag names an index: the index's children.
-    children: BTreeMap<(Repository, Digest), Result<Vec<Digest>, ImageError>>,
+    children: Few<Digest, Result<Vec<Digest>, ImageError>>,
 }
 
 impl Answers {
     /// What `reference` names: its digest's existence where it has one, else what its tag names. `None`: not asked.
     pub fn named(&self, reference: &Reference) -> Option<Result<&Resolved, &RegistryError>> {
         match reference.digest() {
-            Some(digest) => self.digests.get(&(reference.repository().clone(), digest.clone())).map(Result::as_ref),
+            Some(digest) => self.of(reference.repository())?.digests.find(digest).map(Result::as_ref),
             None => self.tag(reference),
         }
     }
 
     /// What the tag of `reference` names now. `None`: not asked, or no tag.
     pub fn tag(&self, reference: &Reference) -> Option<Result<&Resolved, &RegistryError>> {
-        self.tags.get(&(reference.repository().clone(), reference.tag()?.to_owned())).map(Result::as_ref)
+        self.of(reference.repository())?.tags.find(reference.tag()?).map(Result::as_ref)
     }
 
     /// The image of a digest. `None`: not asked.
     pub fn image(&self, repository: &Repository, digest: &Digest) -> Option<Result<&Image, &ImageError>> {
-        self.images.get(&(repository.clone(), digest.clone())).map(Result::as_ref)
+        self.of(repository)?.images.find(digest).map(Result::as_ref)
     }
 
     /// The children of the index that a moved tag names. `None`: not asked.
     pub fn children(&self, repository: &Repository, index: &Digest) -> Option<Result<&[Digest], &ImageError>> {
-        self.children.get(&(repository.clone(), index.clone())).map(|found| found.as_deref())
+        self.of(repository)?.children.find(index).map(|found| found.as_deref())
+    }
+
+    fn of(&self, repository: &Repository) -> Option<&Answered> {
+        self.repositories.get(repository)
     }
 }
 
-/// Asks `registry` all of `questions`, at most `jobs` at once; `progress` is told how many have been answered.
+/// Asks `registry` all of `questions`; `progress` is told how many have been answered.
+///
+/// `jobs` is how many requests the registry sends at once: no host has fewer names under way than that.
 pub async fn resolve(
     registry: &dyn Registry,
     questions: &Questions,
     jobs: usize,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Answers {
-    let done = AtomicUsize::new(0);
-    let counted = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-    let mut manifests = BTreeMap::new();
-
-    let asked = questions.tags.iter().map(|(key, want)| {
-        let counted = &counted;
-        async move {
-            let answer = registry.name(&key.0, Target::Tag(&key.1), *want).await;
-            counted();
-            (key.clone(), answer)
-        }
-    });
-    let tags: TagAnswers =
-        gathered(jobs, asked).await.into_iter().map(|(key, named)| keep(&mut manifests, key, named)).collect();
-
-    let asked = questions.digests.iter().map(|(key, want)| {
-        let (counted, read) = (&counted, manifests.contains_key(key));
-        async move {
-            let answer = if read { None } else { Some(registry.name(&key.0, Target::Digest(&key.1), *want).await) };
-            counted();
-            (key.clone(), answer)
-        }
-    });
-    let asked = gathered(jobs, asked).await;
-    let mut digests = DigestAnswers::new();
-    for (key, answer) in asked {
-        let resolved = match answer {
-            Some(named) => {
-                let named = named.and_then(|named| same_digest(named, &key.1));
-                keep(&mut manifests, key.clone(), named).1
-            }
-            None => Ok(Resolved {
-                digest: key.1.clone(),
-                known_by: KnownBy::Bytes,
-                media_type: manifests.get(&key).map(|manifest: &Manifest| manifest.media_type().to_owned()),
-            }),
-        };
-        digests.insert(key, resolved);
-    }
-
-    let images = images(registry, questions, jobs, &tags, &digests, &manifests).await;
-    let children = children(registry, questions, jobs, &tags, &manifests).await;
-    Answers { tags, digests, images, children }
+    let mut all = Answers::default();
+    each(registry, questions, jobs, progress, &mut |_, answers| all.repositories.extend(answers.repositories)).await;
+    all
 }
 
-/// Runs all of `asked`, at most `jobs` at once.
-async fn gathered<F: Future>(jobs: usize, asked: impl Iterator<Item = F>) -> Vec<F::Output> {
-    stream::iter(asked).buffer_unordered(jobs.max(1)).collect().await
+/// As [`resolve`], but hands over the answers of each repository when they are complete, in whatever order that is,
+/// so that nobody has to hold them all.
+pub async fn each(
+    registry: &dyn Registry,
+    questions: &Questions,
+    jobs: usize,
+    progress: &(dyn Fn(usize) + Sync),
+    hand_over: &mut (dyn FnMut(&Repository, Answers) + Send),
+) {
+    let done = AtomicUsize::new(0);
+    let counted = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+    let mut hosts: BTreeMap<&str, Vec<(&Repository, &Asked)>> = BTreeMap::new();
+    for (repository, asked) in &questions.repositories {
+        hosts.entry(repository.host()).or_default().push((repository, asked));
+    }
+    let lanes = (limits::NAMES_AT_ONCE / hosts.len().max(1)).max(jobs).max(1);
+    let free: Vec<Semaphore> = hosts.iter().map(|_| Semaphore::new(lanes)).collect();
+    let counted = &counted;
+    let hosts = hosts.into_values().zip(&free).map(|(repositories, free)| {
+        let repositories = repositories.into_iter().map(move |(repository, asked)| async move {
+            let facts = Mutex::default();
+            let asking = Asking { registry, repository, asked, free, lanes, facts: &facts, counted };
+            asking.all().await;
+            if !questions.more_follow {
+                registry.done_with(repository);
+            }
+            let facts: Facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+            (repository, facts.answered())
+        });
+        stream::iter(repositories).buffer_unordered(lanes).boxed()
+    });
+    let mut answered = stream::select_all(hosts);
+    while let Some((repository, answered)) = answered.next().await {
+        hand_over(repository, Answers { repositories: BTreeMap::from([(repository.clone(), answered)]) });
+    }
+}
+
+/// What is known of one repository so far.
+#[derive(Default)]
+struct Facts {
+    tags: BTreeMap<String, Result<Resolved, RegistryError>>,
+    digests: BTreeMap<Digest, Result<Resolved, RegistryError>>,
+    images: BTreeMap<Digest, Result<Image, ImageError>>,
+    children: BTreeMap<Digest, Result<Vec<Digest>, ImageError>>,
+    /// Content that a tag brought and that is asked for by digest too.
+    manifests: BTreeMap<Digest, Manifest>,
+    /// Images that somebody reads or has read, each with the greatest depth.
+    reading: BTreeMap<Digest, Depth>,
+}
+
+impl Facts {
+    fn answered(self) -> Answered {
+        Answered {
+            tags: self.tags.into_iter().collect(),
+            digests: self.digests.into_iter().collect(),
+            images: self.images.into_iter().collect(),
+            children: self.children.into_iter().collect(),
+        }
+    }
+}
+
+/// The questions to one repository.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    registry: &'a dyn Registry,
+    repository: &'a Repository,
+    asked: &'a Asked,
+    /// Names that may be under way at its host.
+    free: &'a Semaphore,
+    lanes: usize,
+    facts: &'a Mutex<Facts>,
+    counted: &'a (dyn Fn() + Sync),
+}
+
+impl Asking<'_> {
+    /// Tags first: what one of them names or brings need not be asked for by digest again.
+    async fn all(self) {
+        // By number, because a closure over references makes a future that can't move between threads.
+        let tags = (0..self.asked.tags.0.len()).map(|at| async move {
+            let (tag, asked) = &self.asked.tags.0[at];
+            let _lane = self.free.acquire().await;
+            self.tag(tag, asked).await;
+        });
+        stream::iter(tags).buffer_unordered(self.lanes).collect::<()>().await;
+        let tags = self.facts().tags.values().flatten().map(|found| found.digest.clone()).collect();
+        let named: &BTreeSet<Digest> = &tags;
+        let digests = (0..self.asked.digests.0.len()).map(|at| async move {
+            let (digest, depth) = &self.asked.digests.0[at];
+            let _lane = self.free.acquire().await;
+            self.digest(digest, *depth, named.contains(digest)).await;
+        });
+        stream::iter(digests).buffer_unordered(self.lanes).collect::<()>().await;
+    }
+
+    async fn tag(&self, tag: &str, asked: &TagAsked) {
+        let named = self.registry.name(self.repository, Target::Tag(tag), want(asked.depth)).await.and_then(sound);
+        (self.counted)();
+        let (resolved, manifest) = match named {
+            Ok(named) => split(named),
+            Err(error) => {
+                self.facts().tags.insert(tag.to_owned(), Err(error));
+                return;
+            }
+        };
+        let digest = resolved.digest.clone();
+        {
+            let mut facts = self.facts();
+            facts.tags.insert(tag.to_owned(), Ok(resolved));
+            if let Some(manifest) = manifest.as_ref().filter(|_| self.asked.digests.find(&digest).is_some()) {
+                facts.manifests.insert(digest.clone(), manifest.clone());
+            }
+        }
+        if asked.pinned.iter().any(|pinned| *pinned != digest) {
+            self.children(&digest, manifest.as_ref()).await;
+        }
+        if let Some(depth) = asked.depth {
+            self.image(&digest, manifest, depth).await;
+        }
+    }
+
+    async fn digest(&self, digest: &Digest, depth: Option<Depth>, named: bool) {
+        let read = self.facts().manifests.remove(digest);
+        let (resolved, manifest) = match read {
+            Some(manifest) => {
+                let media_type = Some(manifest.media_type().to_owned());
+                (Ok(Resolved { digest: digest.clone(), known_by: KnownBy::Bytes, media_type }), Some(manifest))
+            }
+            // The registry has just said that a tag names it: its word by digest would be no better.
+            None if named && depth.is_none() => {
+                let known_by = KnownBy::Header;
+                (Ok(Resolved { digest: digest.clone(), known_by, media_type: None }), None)
+            }
+            None => {
+                let named = self.registry.name(self.repository, Target::Digest(digest), want(depth)).await;
+                match named.and_then(|named| same_digest(named, digest)).and_then(sound).map(split) {
+                    Ok((resolved, manifest)) => (Ok(resolved), manifest),
+                    Err(error) => (Err(error), None),
+                }
+            }
+        };
+        (self.counted)();
+        let known = resolved.is_ok();
+        self.facts().digests.insert(digest.clone(), resolved);
+        if let (Some(depth), true) = (depth, known) {
+            self.image(digest, manifest, depth).await;
+        }
+    }
+
+    /// Reads the image, unless somebody does who reads as deep; the deepest reading is the one that counts.
+    async fn image(&self, digest: &Digest, manifest: Option<Manifest>, depth: Depth) {
+        {
+            let mut facts = self.facts();
+            if facts.reading.get(digest).is_some_and(|other| *other >= depth) {
+                return;
+            }
+            facts.reading.insert(digest.clone(), depth);
+        }
+        let image = match manifest {
+            Some(manifest) => image::load(self.registry, self.repository, &manifest, depth).await,
+            None => Err(ImageError::Unsound {
+                digest: digest.clone(),
+                reason: "the registry named it but gave no content".to_owned(),
+            }),
+        };
+        let mut facts = self.facts();
+        if facts.reading.get(digest) == Some(&depth) {
+            facts.images.insert(digest.clone(), image);
+        }
+    }
+
+    /// For a pinned reference whose tag names another digest now: is that an index that holds the pinned one?
+    async fn children(&self, digest: &Digest, manifest: Option<&Manifest>) {
+        if self.facts().children.contains_key(digest) {
+            return;
+        }
+        let content = match manifest {
+            Some(manifest) => Content::parse(manifest),
+            None => fetched(self.registry, self.repository, digest).await,
+        };
+        let children = content.map(|content| match content {
+            Content::Image(_) => Vec::new(),
+            Content::Index(children) => children.into_iter().map(|child| child.digest).collect(),
+        });
+        self.facts().children.entry(digest.clone()).or_insert(children);
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn want(depth: Option<Depth>) -> Want {
+    if depth.is_some() { Want::Content } else { Want::Digest }
+}
+
+fn split(named: Named) -> (Resolved, Option<Manifest>) {
+    let media_type = named.manifest.as_ref().map(|manifest| manifest.media_type().to_owned());
+    (Resolved { digest: named.digest, known_by: named.known_by, media_type }, named.manifest)
 }
 
 fn same_digest(named: Named, asked: &Digest) -> Result<Named, RegistryError> {
@@ -221,84 +447,6 @@ fn sound(named: Named) -> Result<Named, RegistryError> {
         Some(manifest) => same_digest(named.clone(), manifest.digest()),
         None => Ok(named),
     }
-}
-
-/// Puts content aside by digest and keeps the rest of the answer.
-fn keep<N>(
-    manifests: &mut BTreeMap<(Repository, Digest), Manifest>,
-    key: (Repository, N),
-    named: Result<Named, RegistryError>,
-) -> ((Repository, N), Result<Resolved, RegistryError>) {
-    let resolved = named.and_then(sound).map(|named| {
-        let media_type = named.manifest.as_ref().map(|manifest| manifest.media_type().to_owned());
-        if let Some(manifest) = named.manifest {
-            manifests.insert((key.0.clone(), named.digest.clone()), manifest);
-        }
-        Resolved { digest: named.digest, known_by: named.known_by, media_type }
-    });
-    (key, resolved)
-}
-
-async fn images(
-    registry: &dyn Registry,
-    questions: &Questions,
-    jobs: usize,
-    tags: &TagAnswers,
-    digests: &DigestAnswers,
-    manifests: &BTreeMap<(Repository, Digest), Manifest>,
-) -> BTreeMap<(Repository, Digest), Result<Image, ImageError>> {
-    let mut wanted = BTreeMap::new();
-    for (key, depth) in &questions.tag_images {
-        if let Some(Ok(resolved)) = tags.get(key) {
-            raise(&mut wanted, (key.0.clone(), resolved.digest.clone()), *depth);
-        }
-    }
-    for (key, depth) in &questions.digest_images {
-        if let Some(Ok(_)) = digests.get(key) {
-            raise(&mut wanted, key.clone(), *depth);
-        }
-    }
-    let asked = wanted.into_iter().map(|(key, depth)| async move {
-        let image = match manifests.get(&key) {
-            Some(manifest) => image::load(registry, &key.0, manifest, depth).await,
-            None => Err(ImageError::Unsound {
-                digest: key.1.clone(),
-                reason: "the registry named it but gave no content".to_owned(),
-            }),
-        };
-        (key, image)
-    });
-    gathered(jobs, asked).await.into_iter().collect()
-}
-
-/// For each pinned reference whose tag names another digest now: is it an index that holds the pinned one?
-async fn children(
-    registry: &dyn Registry,
-    questions: &Questions,
-    jobs: usize,
-    tags: &TagAnswers,
-    manifests: &BTreeMap<(Repository, Digest), Manifest>,
-) -> BTreeMap<(Repository, Digest), Result<Vec<Digest>, ImageError>> {
-    let moved: BTreeSet<(Repository, Digest)> = questions
-        .pairs
-        .iter()
-        .filter_map(|(repository, tag, pinned)| match tags.get(&(repository.clone(), tag.clone())) {
-            Some(Ok(resolved)) if resolved.digest != *pinned => Some((repository.clone(), resolved.digest.clone())),
-            _ => None,
-        })
-        .collect();
-    let asked = moved.into_iter().map(|key| async move {
-        let content = match manifests.get(&key) {
-            Some(manifest) => Content::parse(manifest),
-            None => fetched(registry, &key.0, &key.1).await,
-        };
-        let children = content.map(|content| match content {
-            Content::Image(_) => Vec::new(),
-            Content::Index(children) => children.into_iter().map(|child| child.digest).collect(),
-        });
-        (key, children)
-    });
-    gathered(jobs, asked).await.into_iter().collect()
 }
 
 async fn fetched(registry: &dyn Registry, repository: &Repository, digest: &Digest) -> Result<Content, ImageError> {

@@ -30,6 +30,7 @@ const HOUSE: [&str; 26] = [
     "judge.rs",
     "outcome.rs",
     "gate.rs",
+    "vendor.rs",
     // out
     "init.rs",
     "report/",
@@ -67,7 +68,19 @@ const SHARED: [(&str, &[&str]); 8] = [
     ),
     (
         "registry/",
-        &["mod.rs", "settings.rs", "credentials.rs", "content.rs", "referrers.rs", "memo.rs", "layout.rs", "http/"],
+        &[
+            "mod.rs",
+            "settings/",
+            "credentials/",
+            "content.rs",
+            "referrers.rs",
+            "memo.rs",
+            "blobs.rs",
+            "cache/",
+            "layout.rs",
+            "layout_writer.rs",
+            "http/",
+        ],
     ),
     ("image/", &["*"]),
     ("rule/", &["mod.rs", "setting.rs", "example.rs", "kind.rs", "platform_choice.rs", "built_in.rs"]),

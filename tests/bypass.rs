@@ -1,6 +1,8 @@
 //! Ways to get past the gate, one function each: every one must fail closed.
 //! In each, `evil.example/x` exists in the registry, so only the rules stand between it and `allow`.
 
+#[path = "support/registry.rs"]
+mod registry;
 mod support;
 
 use support::{FROM_LAYOUT, LIBRARY_ONLY, Layout, Repository, pod};
@@ -530,7 +532,8 @@ fn a_built_in_that_may_not_be_lowered() {
 
 #[test]
 fn a_repository_that_chooses_its_own_transport() {
-    for setting in ["insecure: true", "mirrors: ['http://127.0.0.1:1']", "only-mirrors: true", "ca: ca.pem"] {
+    let settings = ["insecure: true", "mirrors: ['http://127.0.0.1:1']", "only-mirrors: true", "ca: ca.pem"];
+    for setting in settings.into_iter().chain(["token-realm: 'https://evil.example/token'"]) {
         let repository = Repository::new();
         let config = format!(
             "---\napiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: docker.io, {setting}}}]}}\n"
@@ -815,4 +818,46 @@ fn a_comment_that_silences_a_rule() {
     }
     let built_in = LIBRARY_ONLY.replace("spec:\n", "spec:\n  inline-ignores: [exists]\n");
     assert_eq!(Repository::with(&built_in, &[], &[]).check().code, 2);
+}
+
+#[test]
+fn a_cache_filled_by_another_repository() {
+    let server = registry::Server::start(registry::Behaviour::default());
+    let manifest = r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
+    let digest = server.push("x", "latest", manifest, registry::OCI_IMAGE);
+    let repository = Repository::new();
+    let policy = |rules: &str| {
+        let head = LIBRARY_ONLY.split("      rules:").next().expect("a head");
+        repository.write("plimsoll.yaml", format!("{head}      rules: {rules}\n"));
+    };
+    let host = server.host();
+    repository.write(
+        "machine.conf",
+        format!("apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: '*', mirrors: ['http://{host}'], only-mirrors: true}}]}}\n"),
+    );
+    let run = |arguments: &[&str], verdict: &str, code: i32| {
+        let answer = repository.run(&[&["check", "--format", "json", "--config", "machine.conf"], arguments].concat());
+        let report = answer.json();
+        assert_eq!((report["references"][0]["verdict"].as_str(), answer.code), (Some(verdict), code), "{report:#}");
+    };
+    // A permissive run over the evil image fills the cache with its content.
+    policy("{trusted-registry: {allow: [\"**\"]}, image-size: {max: 1MiB}}");
+    repository.write("a.yaml", pod(&format!("image: evil.example/x@{digest}")));
+    run(&[], "allow", 0);
+    run(&["--offline"], "allow", 0);
+    // Then the same digest goes by a trusted name, which has no such image.
+    policy("{trusted-registry: {allow: [\"docker.io/library/*\"]}, image-size: {max: 1MiB}}");
+    repository.write("a.yaml", pod(&format!("image: good@{digest}")));
+    run(&[], "deny", 1);
+    run(&["--offline"], "undecided", 3);
+    // Nor does a record help that was written for the evil image and lies under the trusted one's name.
+    let folder = repository.path(".cache/plimsoll/served");
+    let records = || std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let before: Vec<_> = records().collect();
+    server.push("library/good", "latest", manifest, registry::OCI_IMAGE);
+    run(&[], "allow", 0);
+    let new = records().find(|path| !before.contains(path)).expect("the trusted one's record");
+    let evil = before.iter().find(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains("evil.example")));
+    std::fs::copy(evil.expect("the evil one's record"), new).expect("copied");
+    run(&["--offline"], "undecided", 3);
 }

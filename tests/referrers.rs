@@ -525,7 +525,7 @@ async fn a_mirror_never_speaks_for_the_registry() {
             }))
         };
         let (mirror, registry) = (start(by_mirror), start(by_registry));
-        let entry = RawEntry { mirrors: vec![mirror.host()], only_mirrors, ..entry(&registry.host()) };
+        let entry = RawEntry { mirrors: vec![mirror.host().into()], only_mirrors, ..entry(&registry.host()) };
         let router = router_with(settings(vec![entry]), Sources::default(), FAST);
         let answer = list(&router, &registry.host(), Option::None).await;
         let found = answer.map_or_else(|error| name_of(&error).to_owned(), |list| list.found.len().to_string());
@@ -539,7 +539,7 @@ async fn one_mirror_of_several_that_fails_leaves_the_list_unknown() {
     let start = |status: Option<u16>| lister(move |_, _| status.map(Reply::status));
     let mirrors = [start(None), start(Some(403))];
     let entry = RawEntry {
-        mirrors: mirrors.iter().map(Server::host).collect(),
+        mirrors: mirrors.iter().map(|mirror| mirror.host().into()).collect(),
         only_mirrors: true,
         ..entry("registry.example")
     };
@@ -557,7 +557,7 @@ async fn places_together_are_held_to_the_limit() {
         server
     };
     let (mirror, registry) = (start(0), start(30));
-    let entry = RawEntry { mirrors: vec![mirror.host()], ..entry(&registry.host()) };
+    let entry = RawEntry { mirrors: vec![mirror.host().into()], ..entry(&registry.host()) };
     let router = router_with(settings(vec![entry]), Sources::default(), FAST);
     assert!(matches!(list(&router, &registry.host(), None).await, Err(E::TooMany { .. })));
 }

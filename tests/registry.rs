@@ -17,7 +17,7 @@ use plimsoll::digest::Algorithm;
 use plimsoll::digest::Digest;
 use plimsoll::limits;
 use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::Proxies;
+use plimsoll::registry::http::{Proxies, RawProxies};
 use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::RawEntry;
 use plimsoll::registry::{KnownBy, RegistryError as E, Want};
@@ -318,7 +318,7 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
     let server = liar(|_, _| Some(Reply::status(429).header("Retry-After", "3600")));
     let error = ask(&router(), &format!("{}/app:1", server.host()), Want::Digest).await.unwrap_err();
     let retry_after = Some(Duration::from_secs(3_600));
-    assert_eq!(error, E::RateLimited { host: server.host(), retry_after });
+    assert_eq!(error, E::RateLimited { host: server.host(), retry_after, anonymous: true });
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -326,18 +326,49 @@ async fn rule_22_a_long_retry_after_ends_the_request() {
 async fn rule_22_a_limited_head_is_never_answered_by_a_get() {
     let server = liar(|request, _| (request.method == "HEAD").then(|| Reply::status(429)));
     let [answer, _] = both(&server).await;
-    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None });
+    assert_eq!(answer.unwrap_err(), E::RateLimited { host: server.host(), retry_after: None, anonymous: true });
     let lines = server.lines();
     assert_eq!(lines.iter().filter(|line| line.starts_with("HEAD")).count(), 3);
     assert_eq!(lines.iter().filter(|line| line.starts_with("GET")).count(), 1, "the one that wanted content");
 }
 
 #[tokio::test]
-async fn a_404_is_not_found_and_final() {
+async fn a_404_is_not_found_once_a_get_says_so_too() {
+    let server = liar(|_, _| Some(Reply::status(404)));
+    for answer in both(&server).await {
+        assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() });
+    }
+    let [head, get] = ["HEAD", "GET"].map(|method| format!("{method} /v2/app/manifests/1"));
+    assert_eq!(server.lines(), [head.as_str(), &get, &get]);
+}
+
+#[tokio::test]
+async fn a_404_to_a_head_and_a_manifest_to_a_get_are_no_answer() {
     let server = liar(|request, _| (request.method == "HEAD").then(|| Reply::status(404)));
     let [answer, _] = both(&server).await;
-    assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() });
-    assert_eq!(server.lines(), ["HEAD /v2/app/manifests/1", "GET /v2/app/manifests/1"]);
+    assert!(matches!(answer, Err(E::Malformed { .. })), "{answer:?}");
+    for (status, mirrors) in [(403, false), (503, true)] {
+        let server = liar(move |request, _| Some(Reply::status(if request.method == "HEAD" { 404 } else { status })));
+        let raw = RawEntry { mirrors: vec![server.host().into()], only_mirrors: true, ..entry("reg.corp") };
+        let name = if mirrors { "reg.corp/app:1".to_owned() } else { format!("{}/app:1", server.host()) };
+        let router = router_with(settings(vec![raw]), Sources::default(), FAST);
+        let answer = ask(&router, &name, Want::Digest).await;
+        assert!(matches!(answer, Err(E::Forbidden { .. } | E::Status { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_404_behind_a_redirect_to_elsewhere_is_not_the_registrys_word() {
+    let elsewhere = Server::start(Behaviour::default());
+    let location = format!("http://{}/login", elsewhere.host());
+    let server = liar(move |_, _| Some(Reply::redirect(&location)));
+    for answer in both(&server).await {
+        assert!(matches!(answer, Err(E::Status { status: 404, .. })), "{answer:?}");
+    }
+    let server = liar(|request, _| (request.path != "/gone").then(|| Reply::redirect("/gone")));
+    for answer in both(&server).await {
+        assert_eq!(answer.unwrap_err(), E::NotFound { place: server.host() }, "its own redirect is its own word");
+    }
 }
 
 #[tokio::test]
@@ -474,7 +505,8 @@ async fn tls_is_verified_unless_declared() {
         assert_eq!(answer.is_ok(), reached, "{entry:?} {answer:?}");
         assert!(reached || matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     }
-    let by_the_system = RawEntry { mirrors: vec![format!("https://{host}")], only_mirrors: true, ..entry("reg.corp") };
+    let by_the_system =
+        RawEntry { mirrors: vec![format!("https://{host}").into()], only_mirrors: true, ..entry("reg.corp") };
     let router = router_with(settings(vec![by_the_system]), Sources::default(), FAST);
     let answer = ask(&router, "reg.corp/app:1", Want::Digest).await;
     assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
@@ -519,17 +551,25 @@ async fn proxies_are_used_unless_excepted() {
         Some(if request.method == "CONNECT" { Reply::status(403) } else { answer.clone() })
     };
     let proxy = Server::start(Behaviour::lying(script));
-    let url = Some(format!("http://{}", proxy.host()));
+    let all = Some(format!("http://{}", proxy.host()));
     let router_of = |except: Option<&str>| {
-        let proxies = Proxies { http: url.clone(), https: url.clone(), except: except.map(str::to_owned) };
-        Router::new(settings(vec![]), Credentials::new(Sources::default()), FAST, proxies)
+        let raw = RawProxies { all: all.clone(), except: except.map(str::to_owned), ..RawProxies::default() };
+        let proxies = Proxies::new(&raw).unwrap();
+        let plain = RawEntry { mirrors: vec!["http://plain.invalid:9".into()], insecure: true, ..entry("plain.corp") };
+        Router::new(
+            settings(vec![RawEntry { only_mirrors: true, ..plain }]),
+            Credentials::new(Sources::default()),
+            FAST,
+            proxies,
+            None,
+        )
     };
-    assert!(ask(&router_of(None), "127.0.0.1:9/app:1", Want::Digest).await.is_ok());
+    assert!(ask(&router_of(None), "plain.corp/app:1", Want::Digest).await.is_ok());
     let answer = ask(&router_of(None), "reg.invalid/app:1", Want::Digest).await;
     assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
-    assert_eq!(proxy.lines(), ["HEAD http://127.0.0.1:9/v2/app/manifests/1", "CONNECT reg.invalid:443"]);
-    for name in ["127.0.0.1:9/app:1", "reg.invalid/app:1"] {
-        let answer = ask(&router_of(Some("127.0.0.1,reg.invalid")), name, Want::Digest).await;
+    assert_eq!(proxy.lines(), ["HEAD http://plain.invalid:9/v2/app/manifests/1", "CONNECT reg.invalid:443"]);
+    for name in ["plain.corp/app:1", "reg.invalid/app:1", "127.0.0.1:9/app:1"] {
+        let answer = ask(&router_of(Some("plain.invalid:9,.invalid")), name, Want::Digest).await;
         assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");
     }
     assert_eq!(proxy.requests().len(), 2);
@@ -547,7 +587,8 @@ async fn rule_7_mirrors_stand_in_order_before_the_registry() {
     );
     full.push("hub/library/app", "1", IMAGE, OCI_IMAGE);
     let dead = format!("127.0.0.1:{}", Server::start(Behaviour::default()).port());
-    let mirrors = vec![empty.host(), dead, format!("http://{}", broken.host()), format!("{}/hub", full.host())];
+    let mirrors = [empty.host(), dead, format!("http://{}", broken.host()), format!("{}/hub", full.host())];
+    let mirrors = mirrors.map(Into::into).to_vec();
     let router = router_with(
         settings(vec![RawEntry { mirrors, only_mirrors: true, ..entry("docker.io") }]),
         Sources::default(),
@@ -565,7 +606,7 @@ async fn rule_7_mirrors_stand_in_order_before_the_registry() {
 async fn rule_7_the_registry_itself_has_the_last_word() {
     let (mirror, itself) = (Server::start(Behaviour::default()), Server::start(Behaviour::default()));
     itself.push("app", "1", IMAGE, OCI_IMAGE);
-    let raw = RawEntry { mirrors: vec![mirror.host()], ..entry(&itself.host()) };
+    let raw = RawEntry { mirrors: vec![mirror.host().into()], ..entry(&itself.host()) };
     let router_of = |raw: &RawEntry| router_with(settings(vec![raw.clone()]), Sources::default(), FAST);
     assert!(ask(&router_of(&raw), &format!("{}/app:1", itself.host()), Want::Digest).await.is_ok());
     let only = RawEntry { only_mirrors: true, ..raw };
@@ -580,7 +621,7 @@ async fn rule_7_a_mirror_that_lies_is_a_failure() {
     let mirror = liar(|_, truth| Some(truth.clone().without(DIGEST).bytes(OTHER)));
     let itself = Server::start(Behaviour::default());
     let digest = itself.push("app", "1", IMAGE, OCI_IMAGE);
-    let raw = RawEntry { mirrors: vec![mirror.host()], ..entry(&itself.host()) };
+    let raw = RawEntry { mirrors: vec![mirror.host().into()], ..entry(&itself.host()) };
     let router = router_with(settings(vec![raw]), Sources::default(), FAST);
     let error = ask(&router, &format!("{}/app@{digest}", itself.host()), Want::Content).await.unwrap_err();
     let found = Digest::sha256(OTHER.as_bytes());
@@ -593,7 +634,7 @@ async fn a_mirror_gets_its_own_credentials_alone() {
     let folder = tempfile::tempdir().unwrap();
     let login = Login::Basic { user: "bob".into(), password: "hunter2".into() };
     let mirror = Server::start(Behaviour { login, ..Behaviour::default() });
-    let raw = RawEntry { mirrors: vec![mirror.host()], only_mirrors: true, ..entry("reg.corp") };
+    let raw = RawEntry { mirrors: vec![mirror.host().into()], only_mirrors: true, ..entry("reg.corp") };
     let sources = logged_in(folder.path(), "reg.corp", "bob", "hunter2");
     let router = router_with(settings(vec![raw]), sources, FAST);
     let answer = ask(&router, "reg.corp/app:1", Want::Digest).await;

@@ -95,9 +95,15 @@ pub(crate) struct Asking {
     /// Requests under way at once, over all registries
     #[arg(long, value_name = "N", default_value_t = limits::CONCURRENCY, value_parser = jobs)]
     pub(crate) jobs: usize,
-    /// Ask no registry over the network; layouts on disk alone answer
+    /// Ask no registry over the network; layouts on disk answer, and for digests the cache
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Neither use nor keep what earlier runs have read
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Read a bearer token, or USER:PASSWORD, from standard input for this registry and no other
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry_token_stdin: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

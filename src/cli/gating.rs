@@ -8,20 +8,23 @@ use plimsoll::edit::{self, Edit};
 use plimsoll::finding::{Finding, Level, Status};
 use plimsoll::gate::{self, Judge, Mode, Request};
 use plimsoll::outcome::{Exit, Outcome, Verdict};
-use plimsoll::registry::Registry;
+use plimsoll::reference::Reference;
+use plimsoll::registry::router::Router;
 use plimsoll::report::{Run, plural};
 use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
 use plimsoll::span::Place;
 
-use super::args::{Asking, Check, Pin, ReportFormat};
+use super::args::{Asking, Check, Output, Pin, ReportFormat};
 use super::governing::{self, Config, Governing};
+use super::quota::Watch;
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
-use super::{Failure, diff, network, print};
+use super::{Failure, diff, machine, network, print};
 
 /// `plimsoll check`.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
     let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
@@ -36,7 +39,7 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
         whole: arguments.paths.paths.is_empty(),
         now,
         command: "check",
-        quiet: arguments.output.quiet,
+        output: &arguments.output,
     };
     let (run, outcome, _) = gate.run(gathered)?;
     print::reports(&run, &outcome, &arguments.output, false)?;
@@ -48,6 +51,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
     if arguments.asking.platform.len() > 1 {
         return Err(anyhow!("pin takes one --platform: a reference has room for one digest").into());
     }
+    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?;
     if governing.is_none() && !arguments.no_policy {
@@ -66,7 +70,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         whole: false,
         now,
         command: "pin",
-        quiet: arguments.output.quiet,
+        output: &arguments.output,
     };
     let (run, outcome, targets) = gate.run(gathered)?;
     let spliced = splice(&outcome, &targets)?;
@@ -131,12 +135,12 @@ struct Gate<'a> {
     whole: bool,
     now: Timestamp,
     command: &'static str,
-    quiet: bool,
+    output: &'a Output,
 }
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let (router, layouts) = network::router(self.named, self.beside, self.asking.offline)?;
+        let network = network::network(self.named, self.beside, self.asking)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -161,11 +165,12 @@ impl Gate<'_> {
             jobs: self.asking.jobs,
             now: self.now,
         };
-        let mut outcome = ask(request, &router, self.quiet)?;
+        let mut outcome = ask(request, &network.router, self.output)?;
+        network.say(self.output);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
             policy: self.governing.map(|governing| governing.policy.file().to_owned()),
-            layouts,
+            layouts: network.layouts,
             now: self.now,
             command: self.command,
         };
@@ -173,19 +178,39 @@ impl Gate<'_> {
     }
 }
 
-fn ask(request: Request<'_>, registry: &dyn Registry, quiet: bool) -> anyhow::Result<Outcome> {
+fn ask(request: Request<'_>, router: &Router, output: &Output) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("can't start the network runtime")?;
-    let bar = print::progress(quiet);
-    let outcome = runtime.block_on(gate::run(request, registry, &|done, total| {
+    let bar = print::progress(output.quiet);
+    let watch = Watch::new(router, references(&request), output.quiet);
+    let warn = || {
+        let warnings = watch.warnings();
+        if !warnings.is_empty() {
+            bar.suspend(|| print::err(&warnings));
+        }
+    };
+    let outcome = runtime.block_on(gate::run(request, router, &|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
+        warn();
     }));
+    warn();
     bar.finish_and_clear();
+    if output.verbose {
+        watch.all();
+    }
     Ok(outcome)
+}
+
+fn references<'a>(request: &'a Request<'_>) -> impl Iterator<Item = &'a Reference> {
+    let occurrences = request.files.iter().flat_map(|file| &file.found.occurrences);
+    occurrences.filter_map(|occurrence| match &occurrence.subject {
+        Subject::Image(reference) => Some(reference),
+        _ => None,
+    })
 }
 
 fn nested_policy(path: String) -> Finding {

@@ -16,9 +16,9 @@ use super::{Failure, named, print};
 pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let image = &arguments.image;
     let reference = Reference::parse(image).with_context(|| format!("`{image}` names no image"))?;
-    let (router, layouts) = named::router(&arguments.machine, arguments.asking.offline)?;
+    let network = named::network(&arguments.machine, &arguments.asking)?;
     let bar = print::progress(arguments.output.quiet);
-    let asked = inspect::inspect(&router, &reference, &arguments.asking.platform, arguments.asking.jobs);
+    let asked = inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.jobs);
     let found = named::wait(asked)?;
     bar.finish_and_clear();
     let found = match found {
@@ -30,11 +30,17 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
         }
     };
     let exit = if found.is_whole() { Exit::Clean } else { Exit::Undecided };
-    let inspection = Inspection { reference, found, layouts, now: arguments.now.unwrap_or_else(Timestamp::now) };
+    let inspection = Inspection {
+        reference,
+        found,
+        layouts: network.layouts.clone(),
+        now: arguments.now.unwrap_or_else(Timestamp::now),
+    };
     print::written(&arguments.output, |format, style| match format {
         ReportFormat::Text => text(&inspection, Style { width: print::width(), ..style }),
         ReportFormat::Json => json(&inspection),
     })?;
+    network.say(&arguments.output);
     if exit == Exit::Undecided && !arguments.output.quiet {
         print::err("plimsoll: not all of it can be known; the report says what and why\n");
     }

@@ -9,19 +9,19 @@ use jiff::Timestamp;
 use plimsoll::judge;
 use plimsoll::outcome::Exit;
 use plimsoll::outline::OutlineError;
-use plimsoll::registry::router::Router;
 use plimsoll::report::visible_lines;
 
-use super::args::{Machine, PolicyArgs};
+use super::args::{Asking, Machine, PolicyArgs};
+use super::network::Network;
 use super::{Failure, governing, network, print};
 
-/// The router, and the layouts in use: those of the machine's config, and of the config beside the policy.
-pub(crate) fn router(machine: &Machine, offline: bool) -> Result<(Router, Vec<String>), Failure> {
+/// The registries as the machine's config says, and the config beside the policy.
+pub(crate) fn network(machine: &Machine, asking: &Asking) -> Result<Network, Failure> {
     let none = PolicyArgs { policy: None, policy_from: None, now: None };
     let governing = governing::find(&none, Timestamp::now())?;
     let named = governing::config(machine.config.as_deref().map(Path::new), None)?;
     let beside = governing.as_ref().and_then(|governing| governing.config.as_ref());
-    Ok(network::router(named.as_ref(), beside, offline)?)
+    Ok(network::network(named.as_ref(), beside, asking)?)
 }
 
 /// Runs what asks registries.

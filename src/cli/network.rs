@@ -1,23 +1,49 @@
-//! The registries of a run: settings of the config documents, credentials and proxies of this machine.
-//! The only place that reads the environment for them; a policy never does.
-
-use std::env;
-use std::path::PathBuf;
+//! The registries of a run: settings of the config documents, then those of this machine.
 
 use anyhow::{Context as _, bail};
-use plimsoll::registry::credentials::{Credentials, Sources};
-use plimsoll::registry::http::{Deadlines, Proxies};
+use plimsoll::registry::cache::Cache;
+use plimsoll::registry::credentials::Credentials;
+use plimsoll::registry::http::Deadlines;
 use plimsoll::registry::router::Router;
-use plimsoll::registry::settings::{RawEntry, Settings};
+use plimsoll::registry::settings::{self, RawEntry, Settings};
+use plimsoll::report::visible_lines;
 
+use super::args::{Asking, Output};
 use super::governing::Config;
+use super::machine::{self, Machine};
+use super::print;
 
-/// The router, and the layouts in use as they are named in reports.
-pub(crate) fn router(
-    named: Option<&Config>,
-    beside: Option<&Config>,
-    offline: bool,
-) -> anyhow::Result<(Router, Vec<String>)> {
+/// What a run asks for images.
+pub(crate) struct Network {
+    pub(crate) router: Router,
+    /// The layouts in use, as they are named in reports.
+    pub(crate) layouts: Vec<String>,
+    cache: Option<Cache>,
+}
+
+impl Network {
+    /// Says what was wrong with the cache: one line, or with `-v` also what it was good for.
+    pub(crate) fn say(&self, output: &Output) {
+        let Some(cache) = self.cache.as_ref().filter(|_| !output.quiet) else { return };
+        let (account, root) = (cache.account(), cache.root().display().to_string());
+        let root = visible_lines(&root);
+        if let Some(why) = account.trouble {
+            let way = if account.hits + account.stored > 0 { "can't be used further" } else { "is not used" };
+            print::err(&format!("warning: the cache {root} {way}: {}\n", visible_lines(&why)));
+        }
+        if output.verbose && account.hits + account.stored + account.damaged > 0 {
+            let (hits, stored) = (account.hits, account.stored);
+            let damaged = match account.damaged {
+                0 => String::new(),
+                damaged => format!(", {damaged} damaged and asked for again"),
+            };
+            print::err(&format!("cache {root}: {hits} used, {stored} kept{damaged}\n"));
+        }
+    }
+}
+
+/// The registries as the config documents and this machine say.
+pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &Asking) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
     // The machine's own file goes first: what it says of a prefix holds.
@@ -40,33 +66,26 @@ pub(crate) fn router(
             layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
             entries.push(RawEntry {
                 prefix: entry.prefix.clone(),
-                mirrors: entry.mirrors.clone(),
+                mirrors: entry.mirrors.iter().map(|mirror| mirror.as_str().into()).collect(),
                 only_mirrors: entry.only_mirrors,
                 insecure: entry.insecure,
                 ca: entry.ca.as_ref().map(place),
+                token_realms: entry.token_realm.iter().cloned().collect(),
                 layout: entry.layout.as_ref().map(place),
+                ..RawEntry::default()
             });
         }
     }
-    let settings = Settings::new(entries, offline).context("the registry settings contradict themselves")?;
-    let router = Router::new(settings, Credentials::new(sources()), Deadlines::STANDARD, proxies());
-    Ok((router, layouts))
-}
-
-fn sources() -> Sources {
-    let folder = env::var_os("DOCKER_CONFIG")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".docker")));
-    Sources { docker_config: folder.map(|folder| folder.join("config.json")), search: env::var_os("PATH") }
-}
-
-fn proxies() -> Proxies {
-    let variable =
-        |names: [&str; 2]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    Proxies {
-        http: variable(["http_proxy", "HTTP_PROXY"]),
-        https: variable(["https_proxy", "HTTPS_PROXY"]),
-        except: variable(["no_proxy", "NO_PROXY"]),
-    }
+    let machine = Machine::found();
+    let own = machine.registries()?;
+    // What the documents say of a prefix holds; podman's file speaks of the others.
+    let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
+    entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
+    let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
+    let settings = settings.with_certificates(machine.certificates()?);
+    let given = machine::given(asking.registry_token_stdin.as_deref())?;
+    let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
+    let cache = if asking.no_cache { None } else { machine::cache() };
+    let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
+    Ok(Network { router: router.at_once(asking.jobs), layouts, cache })
 }

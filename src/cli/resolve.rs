@@ -27,7 +27,8 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
     // The digest alone needs no content; its media type and platforms do.
     let want =
         if formats.into_iter().any(|format| format == ReportFormat::Json) { Want::Content } else { Want::Digest };
-    let (router, layouts) = named::router(&arguments.machine, arguments.asking.offline)?;
+    let network = named::network(&arguments.machine, &arguments.asking)?;
+    let (router, layouts) = (&network.router, &network.layouts);
     let parsed: Vec<(&String, Result<Reference, _>)> =
         arguments.images.iter().map(|image| (image, Reference::parse(image))).collect();
     let distinct: BTreeMap<String, &Reference> =
@@ -35,7 +36,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
     let bar = print::progress(output.quiet);
     bar.set_length(distinct.len() as u64);
     let asking = distinct.into_iter().map(|(name, reference)| {
-        let (router, bar) = (&router, &bar);
+        let (router, bar) = (router, &bar);
         async move {
             let answer = outline(router, reference, want, platform).await;
             bar.inc(1);
@@ -69,6 +70,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         ReportFormat::Text => text(&rows, style),
         ReportFormat::Json => json(&rows),
     })?;
+    network.say(output);
     if output.verbose && !layouts.is_empty() {
         print::err(&format!("images from layouts on disk: {}\n", visible_lines(&layouts.join(", "))));
     }

@@ -1,6 +1,7 @@
 //! One manifest or index, parsed by its media type from bytes that were hashed.
 //! Keys that another reader would take differently (doubled, or alike but for case) are refused.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use oci_distribution::manifest::{
@@ -45,7 +46,7 @@ pub struct Layer {
     /// Size of the blob as stored, in bytes.
     pub size: u64,
     /// Its media type.
-    pub media_type: String,
+    pub media_type: Cow<'static, str>,
 }
 
 /// An image manifest of one platform (image-spec, manifest.md; Docker's schema 2 is the same shape).
@@ -182,8 +183,23 @@ fn layer(descriptor: &OciDescriptor) -> Result<Layer, String> {
     Ok(Layer {
         digest: Digest::parse(&descriptor.digest).map_err(|error| error.to_string())?,
         size: size(descriptor.size)?,
-        media_type: descriptor.media_type.clone(),
+        media_type: common(&descriptor.media_type),
     })
+}
+
+/// Media types that nearly every image uses; a run holds them by the hundred thousand.
+const COMMON: [&str; 6] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+];
+
+fn common(media_type: &str) -> Cow<'static, str> {
+    let known = COMMON.into_iter().find(|known| *known == media_type);
+    known.map_or_else(|| Cow::Owned(media_type.to_owned()), Cow::Borrowed)
 }
 
 fn children(index: OciImageIndex) -> Result<Vec<Child>, String> {

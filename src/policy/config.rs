@@ -7,6 +7,7 @@ use super::error::{PolicyError, Text};
 use super::globs::Globs;
 use super::reader::Document;
 use crate::reference::{canonical_host, is_component, is_host};
+use crate::registry::settings::{RawEntry, Settings};
 use crate::rule::setting::{At, SettingError};
 use crate::source::Kinds;
 use crate::span::Span;
@@ -35,6 +36,8 @@ pub struct RegistrySettings {
     pub insecure: bool,
     /// A file of certificates, relative to the config's folder.
     pub ca: Option<String>,
+    /// A token server on another host or port that the registry may send us to.
+    pub token_realm: Option<String>,
     /// An OCI image layout, relative to the config's folder.
     pub layout: Option<String>,
     /// Its line in the file, from 1.
@@ -98,6 +101,7 @@ fn registry(raw: At<RawRegistry>, line: usize, standing: Standing) -> Result<Reg
         ("only-mirrors", raw.only_mirrors.as_ref().map(|found| found.span)),
         ("insecure", raw.insecure.as_ref().map(|found| found.span)),
         ("ca", raw.ca.as_ref().map(|found| found.span)),
+        ("token-realm", raw.token_realm.as_ref().map(|found| found.span)),
     ];
     let set = transport.iter().find_map(|(key, span)| span.map(|span| (*key, span)));
     if let Some((key, span)) = set.filter(|_| standing == Standing::BesidePolicy) {
@@ -109,7 +113,11 @@ fn registry(raw: At<RawRegistry>, line: usize, standing: Standing) -> Result<Reg
         return refused(span, &message, "leave one of them away");
     }
     if set.is_none() && raw.layout.is_none() {
-        return refused(span, "the entry sets nothing", "add `layout`, or `mirrors`, `insecure` or `ca`");
+        return refused(
+            span,
+            "the entry sets nothing",
+            "add `layout`, or `mirrors`, `insecure`, `ca` or `token-realm`",
+        );
     }
     let only_mirrors = raw.only_mirrors.as_ref().is_some_and(|found| found.value);
     if let Some(only) = raw.only_mirrors.as_ref().filter(|only| only.value && raw.mirrors.is_none()) {
@@ -127,12 +135,21 @@ fn registry(raw: At<RawRegistry>, line: usize, standing: Standing) -> Result<Reg
             not_empty(path, key)?;
         }
     }
+    let prefix = prefix(&raw.prefix)?;
+    let insecure = raw.insecure.is_some_and(|found| found.value);
+    if let Some(realm) = &raw.token_realm {
+        let token_realms = vec![realm.value.clone()];
+        let alone = RawEntry { prefix: prefix.clone(), insecure, token_realms, ..RawEntry::default() };
+        let help = "write it as the registry does in its challenge, such as `https://auth.corp/token`";
+        Settings::new(vec![alone], false).map_err(|error| SettingError::new(realm.span, error.to_string(), help))?;
+    }
     Ok(RegistrySettings {
-        prefix: prefix(&raw.prefix)?,
+        prefix,
         mirrors,
         only_mirrors,
-        insecure: raw.insecure.is_some_and(|found| found.value),
+        insecure,
         ca: raw.ca.map(|found| found.value),
+        token_realm: raw.token_realm.map(|found| found.value),
         layout: raw.layout.map(|found| found.value),
         line,
     })

@@ -253,6 +253,10 @@ pub(super) struct RawRegistry {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<String>")]
     pub(super) ca: Option<At<String>>,
+    /// The URL of a token server on another host or port, which the registry may send credentials to.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    pub(super) token_realm: Option<At<String>>,
     /// An OCI image layout on disk, relative to this file.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<String>")]

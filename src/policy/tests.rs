@@ -649,7 +649,7 @@ fn config(body: &str) -> String {
 #[test]
 fn a_config_of_the_machine_may_say_all_and_one_beside_a_policy_may_not() {
     let text = config(
-        "prefix: Index.Docker.IO/library, mirrors: [\"mirror.corp:5000/hub\", \"http://127.0.0.1:5000\"], only-mirrors: true, insecure: true, ca: certs/corp.pem",
+        "prefix: Index.Docker.IO/library, mirrors: [\"mirror.corp:5000/hub\", \"http://127.0.0.1:5000\"], only-mirrors: true, insecure: true, ca: certs/corp.pem, token-realm: \"https://auth.corp/token\"",
     );
     let found = load_config(&text, "gate.yaml").unwrap_or_else(|error| panic!("{error}"));
     let expected = RegistrySettings {
@@ -658,6 +658,7 @@ fn a_config_of_the_machine_may_say_all_and_one_beside_a_policy_may_not() {
         only_mirrors: true,
         insecure: true,
         ca: Some("certs/corp.pem".to_owned()),
+        token_realm: Some("https://auth.corp/token".to_owned()),
         layout: None,
         line: 5,
     };
@@ -668,7 +669,7 @@ fn a_config_of_the_machine_may_say_all_and_one_beside_a_policy_may_not() {
     let error = read(&beside).expect_err("transport beside a policy");
     assert!(error.message.contains("may not stand beside a policy"), "{error}");
     assert_eq!(error.place.line, 10);
-    for key in ["mirrors: [a.b]", "only-mirrors: false", "insecure: false", "ca: x"] {
+    for key in ["mirrors: [a.b]", "only-mirrors: false", "insecure: false", "ca: x", "token-realm: \"https://a.b/t\""] {
         let text = format!("{}---\n{}", policy("  statements: []\n"), config(&format!("prefix: a.b, {key}")));
         let error = read(&text).expect_err(key);
         assert!(error.message.contains("may not stand beside a policy"), "{error}");
@@ -692,6 +693,11 @@ fn broken_configs_are_refused_at_their_place() {
         (config("prefix: a.b, mirrors: [\"https://user:pass@a.b\"]"), 5, "not a mirror"),
         (config("prefix: a.b, mirrors: [\"ftp://a.b\"]"), 5, "not a mirror"),
         (config("prefix: a.b, insecure: \"yes\""), 5, "true nor false"),
+        (config("prefix: a.b, token-realm: c.d/token"), 5, "is not `https://HOST"),
+        (config("prefix: a.b, token-realm: \"https://user:pass@c.d/token\""), 5, "is not `https://HOST"),
+        (config("prefix: a.b, token-realm: \"http://c.d/token\""), 5, "plain http"),
+        (config("prefix: \"*\", token-realm: \"https://c.d/token\""), 5, "every registry"),
+        (config("prefix: a.b, layout: x, token-realm: \"https://c.d/token\""), 5, "exclude each other"),
         (config("prefix: a.b, mirror: [c.d]"), 5, "unknown key `mirror`"),
         (
             format!("{}    - {{prefix: A.B, layout: y}}\n", config("prefix: a.b, layout: x")),

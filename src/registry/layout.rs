@@ -23,8 +23,9 @@ use crate::registry::{
 };
 
 /// Docker and containerd write the whole name here, and only the tag into the other one.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The specification's place for a name.
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A layout whose index has been read.
 pub struct Layout {

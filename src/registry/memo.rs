@@ -1,9 +1,10 @@
 //! What a run has already read, by repository and digest, so that nothing is fetched twice.
-//! Never by digest alone: what one repository serves says nothing about another.
+//! Never by digest alone: what one repository serves says nothing about another. Nothing is kept of a repository that
+//! nobody asks any more.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
@@ -15,35 +16,25 @@ use crate::registry::{Manifest, Referrers, RegistryError};
 /// The memory of one run; errors are remembered too, so that a run does not contradict itself.
 #[derive(Default)]
 pub(crate) struct Memo {
-    manifests: Table<(Repository, Digest), Manifest>,
-    /// The limit is part of the key: what is too long for one reader may not be for another.
-    blobs: Table<(Repository, Digest, usize), Bytes>,
-    /// The artifact type is that which the list was asked for; `None` is the whole list.
-    referrers: Table<(Repository, Digest, Option<String>), Referrers>,
+    shelves: Mutex<HashMap<Repository, Shelf>>,
 }
 
-struct Table<K, V>(Mutex<HashMap<K, Cell<V>>>);
+/// What was read of one repository.
+#[derive(Default)]
+struct Shelf {
+    manifests: Table<Digest, Manifest>,
+    /// The limit is part of the key: what is too long for one reader may not be for another.
+    blobs: Table<(Digest, usize), Bytes>,
+    /// The artifact type is that which the list was asked for; `None` is the whole list.
+    referrers: Table<(Digest, Option<String>), Referrers>,
+}
+
+type Table<K, V> = HashMap<K, Cell<V>>;
 
 type Cell<V> = Arc<OnceCell<Result<V, RegistryError>>>;
 
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Table<K, V> {
-    fn cell(&self, key: K) -> Cell<V> {
-        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(cells.entry(key).or_default())
-    }
-
-    async fn once<F>(&self, key: K, read: impl FnOnce() -> F) -> Result<V, RegistryError>
-    where
-        F: Future<Output = Result<V, RegistryError>>,
-    {
-        self.cell(key).get_or_init(read).await.clone()
-    }
+fn cell<K: Eq + Hash, V>(table: &mut Table<K, V>, key: K) -> Cell<V> {
+    Arc::clone(table.entry(key).or_default())
 }
 
 impl Memo {
@@ -57,20 +48,20 @@ impl Memo {
     where
         F: Future<Output = Result<Manifest, RegistryError>>,
     {
-        self.manifests.once((repository.clone(), digest.clone()), read).await
+        let cell = self.on_shelf(repository, |shelf| cell(&mut shelf.manifests, digest.clone()));
+        cell.get_or_init(read).await.clone()
     }
 
     /// A manifest that came with a tag's digest.
     pub(crate) fn keep(&self, repository: &Repository, manifest: &Manifest) {
-        let cell = self.manifests.cell((repository.clone(), manifest.digest().clone()));
+        let cell = self.on_shelf(repository, |shelf| cell(&mut shelf.manifests, manifest.digest().clone()));
         // Whoever is reading it right now will find the same bytes.
         let _ = cell.set(Ok(manifest.clone()));
     }
 
     /// The manifest, if it has been read.
     pub(crate) fn known(&self, repository: &Repository, digest: &Digest) -> Option<Manifest> {
-        let cell = self.manifests.cell((repository.clone(), digest.clone()));
-        cell.get().and_then(|read| read.clone().ok())
+        self.shelves().get(repository)?.manifests.get(digest)?.get()?.clone().ok()
     }
 
     /// The blob, read by the first that asks.
@@ -84,8 +75,27 @@ impl Memo {
     where
         F: Future<Output = Result<Bytes, RegistryError>>,
     {
-        self.blobs.once((repository.clone(), digest.clone(), limit), read).await
+        let cell = self.on_shelf(repository, |shelf| cell(&mut shelf.blobs, (digest.clone(), limit)));
+        cell.get_or_init(read).await.clone()
     }
+
+    /// Lets go of everything of `repository`.
+    pub(crate) fn forget(&self, repository: &Repository) {
+        self.shelves().remove(repository);
+    }
+
+    fn on_shelf<T>(&self, repository: &Repository, find: impl FnOnce(&mut Shelf) -> T) -> T {
+        let mut shelves = self.shelves();
+        if !shelves.contains_key(repository) {
+            shelves.insert(repository.clone(), Shelf::default());
+        }
+        find(shelves.get_mut(repository).expect("it was put there above"))
+    }
+
+    fn shelves(&self) -> MutexGuard<'_, HashMap<Repository, Shelf>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The list of referrers, asked for by the first that needs it.
     pub(crate) async fn referrers<F>(
         &self,
@@ -97,6 +107,8 @@ impl Memo {
     where
         F: Future<Output = Result<Referrers, RegistryError>>,
     {
-        self.referrers.once((repository.clone(), subject.clone(), kind.map(str::to_owned)), read).await
+        let key = (subject.clone(), kind.map(str::to_owned));
+        let cell = self.on_shelf(repository, |shelf| cell(&mut shelf.referrers, key));
+        cell.get_or_init(read).await.clone()
     }
 }

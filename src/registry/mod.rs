@@ -1,12 +1,17 @@
 //! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
+mod blobs;
+pub mod cache;
+pub mod certificates;
 pub mod content;
 pub mod credentials;
 pub mod http;
 pub mod layout;
+pub mod layout_writer;
 mod memo;
 mod referrers;
+pub mod registries_conf;
 pub mod router;
 pub mod settings;
 
@@ -150,6 +155,9 @@ pub trait Registry: Send + Sync {
         subject: &'a Digest,
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers>;
+
+    /// Says that nothing more will be asked of `repository` in this run, so that nothing need be kept of it.
+    fn done_with(&self, _repository: &Repository) {}
 }
 
 /// Why a registry gave no answer. Only `NotFound` is an answer about the image; all else leaves it undecided.
@@ -179,12 +187,14 @@ pub enum RegistryError {
         detail: String,
     },
     /// 429, or a wait longer than the run allows.
-    #[error("{host} is limiting requests{}", retry_text(.retry_after.as_ref()))]
+    #[error("{host} is limiting requests{}{}", retry_text(.retry_after.as_ref()), if *.anonymous { "; these were anonymous" } else { "" })]
     RateLimited {
         /// The registry.
         host: String,
         /// What it asked for.
         retry_after: Option<Duration>,
+        /// Whether nothing was stored that one could have logged in with.
+        anonymous: bool,
     },
     /// Another status.
     #[error("{host} answered {status}: {detail}")]

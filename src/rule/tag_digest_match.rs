@@ -143,7 +143,7 @@ mod tests {
         let (a, b) = (Digest::sha256(b"a"), Digest::sha256(b"b"));
         let long = Digest::hash(crate::digest::Algorithm::Sha512, b"a");
         let gone = RegistryError::NotFound { place: "r.io".to_owned() };
-        let slow = RegistryError::RateLimited { host: "r.io".to_owned(), retry_after: None };
+        let slow = RegistryError::RateLimited { host: "r.io".to_owned(), retry_after: None, anonymous: false };
         let text = format!("r.io/x:1@{a}");
         let rows = [
             (text.clone(), Some(Ok(&a)), "satisfied", ""),

@@ -2,10 +2,10 @@
 //! the documented one, and output that can't be written is never a success.
 
 mod asking;
+mod caching;
 mod following;
 #[cfg(unix)]
 mod hard_places;
-mod images;
 mod other_commands;
 mod output;
 mod pinning;
@@ -54,6 +54,7 @@ fn code(repository: &Repository, arguments: &[&str]) -> i32 {
 fn raw(repository: &Repository, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
     command.current_dir(repository.root()).env_clear().env("HOME", repository.root()).args(arguments);
+    command.env("PLIMSOLL_ETC", repository.root()).env("XDG_RUNTIME_DIR", repository.root());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

@@ -58,6 +58,14 @@ class Plimsoll:
         self.home = Path(home)
         self.transcript = []
 
+    def help(self, *command):
+        """What it says of a command, or of itself."""
+        return subprocess.run([self.program, *command, "--help"], capture_output=True, text=True).stdout
+
+    def knows(self, command):
+        """Whether there is such a command."""
+        return f"\n  {command} " in self.help()
+
     def environment(self, **more):
         """Nothing of the caller's environment but the search path."""
         clean = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8",

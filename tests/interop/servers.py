@@ -1,9 +1,8 @@
-"""Real registries on this machine: Debian's docker-registry, plain, with passwords, with TLS and with tokens.
+"""Real registries on this machine: Debian's docker-registry, distribution 3, zot, and the one that crane serves.
 
-Each has its own folder, its own port on 127.0.0.1 and its own access log; all end with the script.
+Each has its own folder, its own port on 127.0.0.1 and its own log of requests; all end with the script.
 """
 
-import base64
 import json
 import os
 import re
@@ -11,22 +10,12 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-USER = "gate"
-PASSWORD = "correct-horse-of-the-interop-suite"
-WRONG = "wrong-horse-of-the-interop-suite"
-REFRESH = "refresh-token-of-the-interop-suite"
-# `htpasswd -nbB -C 5 gate PASSWORD`, written down because not every machine can make bcrypt
-HTPASSWD = "gate:$2y$05$plimsollinteropsuite.upXzEUC0cB34MfHaAlac3tvW6gcfJnKi\n"
-SERVICE = "interop"
-ACCESS = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+" (\d{3})')
+from logins import HTPASSWD
+from tokens import ISSUER, SERVICE
 
 
 def free_port():
@@ -36,72 +25,56 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def openssl(*arguments, stdin=None):
-    """Run openssl; its standard output."""
-    return subprocess.run(["openssl", *map(str, arguments)], input=stdin, check=True, capture_output=True).stdout
+class Server:
+    """One registry; `host` is what stands in references.
 
+    `login` is None, "basic", or a token server; `authority` signs its certificate, and without one it speaks plain
+    HTTP; `callers` is the authority whose certificates its clients must have.
+    """
 
-class Authority:
-    """A certificate authority that nobody trusts, and what it signs."""
+    program = None
+    # method, path and status of a request in the log
+    access = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+" (\d{3})')
 
-    def __init__(self, folder, name):
-        folder.mkdir(parents=True)
-        self.folder, self.certificate, self.key = folder, folder / "ca.pem", folder / "ca.key"
-        config = folder / "ca.cnf"
-        config.write_text(
-            f"[req]\ndistinguished_name = name\nx509_extensions = ca\nprompt = no\n[name]\nCN = {name}\n"
-            "[ca]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\n"
-            "subjectKeyIdentifier = hash\n")
-        openssl("req", "-x509", "-config", config, "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "2",
-                "-keyout", self.key, "-out", self.certificate)
-
-    def sign(self, name, alternatives):
-        """A certificate for these alternative names; the paths of certificate and key."""
-        key, request, signed = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
-        config, extensions = self.folder / f"{name}.cnf", self.folder / f"{name}.ext"
-        config.write_text(f"[req]\ndistinguished_name = name\nprompt = no\n[name]\nCN = {name}\n")
-        extensions.write_text(
-            f"basicConstraints = critical, CA:FALSE\nextendedKeyUsage = serverAuth\nsubjectAltName = {alternatives}\n")
-        openssl("req", "-new", "-config", config, "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                "-sha256", "-days", "2", "-extfile", extensions, "-out", signed)
-        return signed, key
-
-
-class Registry:
-    """One docker-registry; `host` is what stands in references."""
-
-    def __init__(self, folder, name, extra="", authority=None):
-        self.name, self.folder, self.authority = name, folder / name, authority
+    def __init__(self, folder, name, login=None, realm="localhost", authority=None, callers=None, **more):
+        self.name, self.folder, self.authority, self.callers = name, folder / name, authority, callers
+        self.login, self.realm, self.more = login, realm, more
         self.tls = authority and authority.sign(name, "DNS:localhost,IP:127.0.0.1")
         self.folder.mkdir(parents=True)
         self.log = self.folder / "log"
-        self.extra = extra
         self.process = None
         for _ in range(5):  # a free port may be taken before the registry has it
             self.port = free_port()
             if self._start():
                 break
         else:
-            raise RuntimeError(f"docker-registry does not start:\n{self.log.read_text()[-2000:]}")
+            raise RuntimeError(f"{name} does not start:\n{self.log.read_text()[-2000:]}")
         self.host = f"localhost:{self.port}"
 
+    @classmethod
+    def here(cls):
+        """Whether this machine has the program."""
+        return shutil.which(cls.program) is not None
+
+    def command(self):
+        """What starts it, after its settings are written."""
+        raise NotImplementedError
+
+    def htpasswd(self):
+        """A file with the one user."""
+        path = self.folder / "htpasswd"
+        path.write_text(HTPASSWD)
+        return str(path)
+
     def _start(self):
-        http = {"addr": f"127.0.0.1:{self.port}", "secret": "interop"}
-        if self.tls:
-            http["tls"] = {"certificate": str(self.tls[0]), "key": str(self.tls[1])}
-        config = self.folder / "config.yml"
-        config.write_text(
-            "version: 0.1\nlog: {level: warn, accesslog: {disabled: false}}\n"
-            f"storage: {{filesystem: {{rootdirectory: {json.dumps(str(self.folder / 'store'))}}}}}\n"
-            f"http: {json.dumps(http)}\n{self.extra}")
-        # Its settings can also come from the environment, so it gets none.
+        # Settings can also come from the environment, so it gets none.
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "OTEL_TRACES_EXPORTER": "none"}
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment, cwd=self.folder)
         scheme = "https" if self.tls else "http"
         unverified = ssl._create_unverified_context()
-        for _ in range(200):
+        for _ in range(400):
             if self.process.poll() is not None:
                 return False
             try:
@@ -109,15 +82,21 @@ class Registry:
                 return True
             except urllib.error.HTTPError:
                 return True  # it asks for credentials
+            except ssl.SSLError:
+                return True  # it asks for a certificate
+            except urllib.error.URLError as error:
+                if isinstance(error.reason, ssl.SSLError):
+                    return True
             except OSError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
         self.stop()
         return False
 
     def requests(self):
         """Every request so far, as (method, path, status)."""
-        found = ACCESS.findall(self.log.read_text("utf-8", "replace"))
-        return [(method, path, int(status)) for method, path, status in found]
+        found = self.access.findall(self.log.read_text("utf-8", "replace"))
+        return [(method, path, int(status or 200)) for method, path, status in found]
 
     def stop(self):
         """End it."""
@@ -130,206 +109,68 @@ class Registry:
                 self.process.wait()
 
 
-class TokenServer:
-    """A token endpoint as the distribution project specifies it: basic credentials or a refresh token for a JWT."""
+class DockerRegistry(Server):
+    """Debian's docker-registry: distribution 2.8, which has no referrers API. `proxy` makes it a mirror of another."""
 
-    def __init__(self, folder):
-        folder.mkdir(parents=True)
-        self.certificate, self.key = folder / "token.pem", folder / "token.key"
-        config = folder / "token.cnf"
-        config.write_text("[req]\ndistinguished_name = name\nprompt = no\n[name]\nCN = interop tokens\n")
-        openssl("req", "-x509", "-config", config, "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", "2",
-                "-keyout", self.key, "-out", self.certificate)
-        self.asked = []  # (method, whether credentials came along, scope)
-        self.issued = []
-        server = self
+    program = "docker-registry"
 
-        class Handler(BaseHTTPRequestHandler):
-            """GET with basic credentials, POST with a refresh token."""
-
-            def do_GET(self):
-                query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-                self.answer("token", query, server.knows(self.headers.get("Authorization", "")))
-
-            def do_POST(self):
-                length = int(self.headers.get("Content-Length", "0"))
-                form = urllib.parse.parse_qs(self.rfile.read(length).decode())
-                known = form.get("grant_type") == ["refresh_token"] and form.get("refresh_token") == [REFRESH]
-                self.answer("access_token", form, known)
-
-            def answer(self, field, asked, known):
-                scopes = asked.get("scope", [])
-                credentials = "Authorization" in self.headers or "refresh_token" in asked
-                server.asked.append((self.command, credentials, scopes))
-                body = {field: server.issue(scopes), "expires_in": 300} if known else {"errors": [{"code": "DENIED"}]}
-                data = json.dumps(body).encode()
-                self.send_response(200 if known else 401)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_arguments):
-                """Silence; `asked` is the log."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def knows(self, authorization):
-        """Whether these are the right basic credentials."""
-        return authorization == "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-
-    def issue(self, scopes):
-        """A signed token for all that is asked for."""
-        der = openssl("x509", "-in", self.certificate, "-outform", "DER")
-        header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
-        now = int(time.time())
-        access = []
-        for scope in " ".join(scopes).split():
-            kind, rest = scope.split(":", 1)
-            name, actions = rest.rsplit(":", 1)
-            access.append({"type": kind, "name": name, "actions": actions.split(",")})
-        claims = {"iss": "interop", "sub": USER, "aud": SERVICE, "iat": now, "nbf": now - 10, "exp": now + 300,
-                  "jti": os.urandom(8).hex(), "access": access}
-        signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-                          for part in (header, claims))
-        signature = openssl("dgst", "-sha256", "-sign", self.key, stdin=signed.encode())
-        token = signed + "." + base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
-        self.issued.append(token)
-        return token
-
-    def settings(self, realm_host="localhost"):
-        """The auth section of a docker-registry that sends its clients here."""
-        token = {"realm": f"http://{realm_host}:{self.port}/token", "service": SERVICE, "issuer": "interop",
-                 "rootcertbundle": str(self.certificate)}
-        return f"auth: {json.dumps({'token': token})}\n"
-
-    def stop(self):
-        """End it."""
-        self.http.shutdown()
-        self.http.server_close()
+    def command(self):
+        http = {"addr": f"127.0.0.1:{self.port}", "secret": "interop"}
+        if self.tls:
+            http["tls"] = {"certificate": str(self.tls[0]), "key": str(self.tls[1])}
+            if self.callers:
+                http["tls"]["clientcas"] = [str(self.callers.certificate)]
+        if "prefix" in self.more:
+            http["prefix"] = self.more["prefix"]
+        config = {"version": 0.1, "log": {"level": "warn", "accesslog": {"disabled": False}}, "http": http,
+                  "storage": {"filesystem": {"rootdirectory": str(self.folder / "store")}}}
+        if self.login == "basic":
+            config["auth"] = {"htpasswd": {"realm": "interop", "path": self.htpasswd()}}
+        elif self.login:
+            config["auth"] = {"token": {"realm": self.login.realm(self.realm), "service": SERVICE, "issuer": ISSUER,
+                                        "rootcertbundle": str(self.login.certificate)}}
+        if "proxy" in self.more:
+            config["proxy"] = {"remoteurl": f"http://{self.more['proxy'].host}"}
+        path = self.folder / "config.yml"
+        path.write_text(json.dumps(config))
+        return [self.program, "serve", path]
 
 
-class Proxy:
-    """A proxy for TLS (CONNECT) that wants a password of its own."""
+class Distribution(DockerRegistry):
+    """Distribution 3, whose program is called `registry`."""
 
-    PASSWORD = "proxy-word-of-the-interop-suite"
-
-    def __init__(self):
-        self.asked = []  # (host and port, whether the password was right)
-        proxy, right = self, "Basic " + base64.b64encode(f"{USER}:{self.PASSWORD}".encode()).decode()
-
-        class Handler(BaseHTTPRequestHandler):
-            """One tunnel a connection."""
-
-            def do_CONNECT(self):
-                known = self.headers.get("Proxy-Authorization") == right
-                proxy.asked.append((self.path, known))
-                if not known:
-                    self.send_error(407)
-                    return
-                host, port = self.path.rsplit(":", 1)
-                with socket.create_connection((host, int(port)), timeout=10) as far:
-                    self.send_response(200)
-                    self.end_headers()
-                    back = threading.Thread(target=pour, args=(far, self.connection), daemon=True)
-                    back.start()
-                    pour(self.connection, far)
-                    back.join(10)
-                self.close_connection = True
-
-            def log_message(self, *_arguments):
-                """Silence; `asked` is the log."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def url(self, password=PASSWORD):
-        """What stands in the environment."""
-        return f"http://{USER}:{password}@127.0.0.1:{self.port}"
-
-    def stop(self):
-        """End it."""
-        self.http.shutdown()
-        self.http.server_close()
+    program = "registry"
 
 
-def pour(source, target):
-    """Copy one direction of a tunnel until its end."""
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # the other side has gone, and so does this one
+class Zot(Server):
+    """zot, which keeps OCI layouts and has the referrers API."""
+
+    program = "zot"
+    access = re.compile(r'"method":"([A-Z]+)","path":"([^"]*)","statusCode":(\d{3})')
+
+    def command(self):
+        http = {"address": "127.0.0.1", "port": str(self.port), "realm": "interop"}
+        if self.tls:
+            http["tls"] = {"cert": str(self.tls[0]), "key": str(self.tls[1])}
+            if self.callers:
+                http["tls"]["cacert"] = str(self.callers.certificate)
+        if self.login == "basic":
+            http["auth"] = {"htpasswd": {"path": self.htpasswd()}}
+        elif self.login:
+            http["auth"] = {"bearer": {"realm": self.login.realm(self.realm), "service": SERVICE,
+                                       "cert": str(self.login.certificate)}}
+        config = {"distSpecVersion": "1.0.1-dev", "log": {"level": "info"}, "http": http,
+                  "storage": {"rootDirectory": str(self.folder / "store"), "gc": False, "dedupe": False}}
+        path = self.folder / "config.json"
+        path.write_text(json.dumps(config))
+        return [self.program, "serve", path]
 
 
-def htpasswd(folder):
-    """The auth section of a docker-registry with one user."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "htpasswd"
-    path.write_text(HTPASSWD)
-    return f"auth: {json.dumps({'htpasswd': {'realm': 'interop', 'path': str(path)}})}\n"
+class Crane(Server):
+    """What `crane registry serve` serves: in memory, without logins and TLS."""
 
+    program = "crane"
+    access = re.compile(r"^\S+ \S+ ([A-Z]+) (/\S*)(?: (\d{3}) .*)?$", re.MULTILINE)
 
-class Client:
-    """skopeo, and crane where it is to be had, as other people's word on the same registries."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True)
-        self.crane = shutil.which("crane")
-
-    def _options(self, registry, side=""):
-        if registry.tls:
-            certificates = self.folder / f"certificates-{registry.name}"
-            if not certificates.exists():
-                certificates.mkdir()
-                shutil.copy(registry.authority.certificate, certificates / "ca.crt")
-            options = [f"--{side}cert-dir={certificates}"]
-        else:
-            options = [f"--{side}tls-verify=false"]
-        return options + ([f"--{side}creds={USER}:{PASSWORD}"] if registry.extra else [])
-
-    def _skopeo(self, *arguments):
-        return subprocess.run(["skopeo", "--insecure-policy", *map(str, arguments)], check=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
-
-    def push(self, registry, source, name):
-        """Copy `source` (in skopeo's spelling), all of it and unchanged, to `name` in a registry."""
-        self._skopeo("copy", "--quiet", "--all", "--preserve-digests", *self._options(registry, "dest-"),
-                     source, f"docker://{registry.host}/{name}")
-
-    def raw(self, registry, name):
-        """The bytes of the manifest."""
-        return self._skopeo("inspect", "--raw", *self._options(registry), f"docker://{registry.host}/{name}")
-
-    def digest(self, registry, name):
-        """The digest as `skopeo inspect` reports it."""
-        # The platform is named because skopeo looks for the image of the machine it runs on.
-        return self._skopeo("--override-os=linux", "--override-arch=amd64", "inspect", "--no-tags",
-                            "--format={{.Digest}}", *self._options(registry),
-                            f"docker://{registry.host}/{name}").decode().strip()
-
-    def crane_digest(self, registry, name, platform=None):
-        """The digest as crane reports it."""
-        config = self.folder / f"crane-{registry.name}"
-        if not config.exists():
-            config.mkdir()
-            (config / "config.json").write_text(json.dumps(auths(registry.host) if registry.extra else {}))
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "DOCKER_CONFIG": str(config)}
-        if registry.tls:
-            environment["SSL_CERT_FILE"] = str(registry.authority.certificate)
-        command = [self.crane, "digest", f"{registry.host}/{name}"]
-        if platform:
-            command.append(f"--platform={platform}")
-        return subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE).stdout.decode().strip()
-
-
-def auths(host, password=PASSWORD):
-    """Docker's config.json with a password in it."""
-    return {"auths": {host: {"auth": base64.b64encode(f"{USER}:{password}".encode()).decode()}}}
+    def command(self):
+        return [self.program, "registry", "serve", "--address", f"127.0.0.1:{self.port}"]

@@ -42,7 +42,7 @@ pub fn entry(prefix: &str) -> RawEntry {
 
 pub fn router_with(settings: Settings, sources: Sources, deadlines: Deadlines) -> Router {
     let credentials = Credentials::with_deadline(sources, Duration::from_millis(400));
-    Router::new(settings, credentials, deadlines, Proxies::default())
+    Router::new(settings, credentials, deadlines, Proxies::default(), None)
 }
 
 pub fn router() -> Router {
@@ -77,7 +77,7 @@ pub async fn both(server: &Server) -> [Result<Named, E>; 2] {
 pub fn docker_config(folder: &Path, text: &str) -> Sources {
     let path = folder.join("config.json");
     std::fs::write(&path, text).unwrap();
-    Sources { docker_config: Some(path), search: Some(folder.into()) }
+    Sources { files: vec![path.into()], search: Some(folder.into()), ..Sources::default() }
 }
 
 pub fn logged_in(folder: &Path, host: &str, user: &str, password: &str) -> Sources {

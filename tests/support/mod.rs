@@ -145,7 +145,8 @@ impl Repository {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        command.env("HOME", self.root());
+        // What the machine that runs the tests has in `/etc` and `/run` is not looked at.
+        command.env("HOME", self.root()).env("PLIMSOLL_ETC", self.root()).env("XDG_RUNTIME_DIR", self.root());
         command
     }
 

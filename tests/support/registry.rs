@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use plimsoll::digest::Digest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -46,6 +46,15 @@ impl Request {
         self.headers.get("authorization").map(String::as_str)
     }
 
+    /// The repositories that a token is asked for.
+    pub fn scopes(&self) -> Vec<String> {
+        let text = if self.method == "POST" { &self.body } else { &self.query };
+        let pairs = url::form_urlencoded::parse(text.as_bytes());
+        let scopes = pairs.filter(|(key, _)| key == "scope").map(|(_, value)| value.into_owned());
+        let path = |scope: String| scope.strip_prefix("repository:")?.strip_suffix(":pull").map(str::to_owned);
+        scopes.filter_map(path).collect()
+    }
+
     /// `METHOD PATH`, and ` +auth` where a credential came along.
     pub fn line(&self) -> String {
         let auth = if self.authorization().is_some() { " +auth" } else { "" };
@@ -70,6 +79,8 @@ pub enum Body {
     Silence,
     /// The connection is closed without a word.
     Reset,
+    /// These bytes in place of head and body, and then the connection is closed.
+    Raw(Vec<u8>),
 }
 
 /// An answer.
@@ -147,10 +158,16 @@ pub enum Listing {
 /// A lie: what to do with a request in place of the truth, which it is given (`None`: tell the truth).
 pub type Script = Arc<dyn Fn(&Request, &Reply) -> Option<Reply> + Send + Sync>;
 
+/// Which of the repositories that a token is asked for its claim lists, by the number of token requests before;
+/// `None` denies them all.
+pub type Grants = Arc<dyn Fn(&[String], usize) -> Option<Vec<String>> + Send + Sync>;
+
 /// What kind of a registry it is.
 #[derive(Clone, Default)]
 pub struct Behaviour {
     pub login: Login,
+    /// Tokens are JWTs for the repositories that they list, in place of opaque ones that are good for every one.
+    pub grants: Option<Grants>,
     /// Every name exists; its digest is the SHA-256 of `REPOSITORY:TAG`, told in a header (there is no content).
     pub answer_everything: bool,
     /// Time before each answer.
@@ -204,6 +221,8 @@ struct Shared {
     behaviour: Behaviour,
     content: Mutex<Content>,
     log: Mutex<Vec<Request>>,
+    /// How often each method and path was asked for.
+    asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
     /// Requests under way, and the most that ever were.
     at_once: AtomicUsize,
@@ -213,6 +232,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Content {
+    /// What the JWTs are for, by their number.
+    granted: HashMap<usize, Vec<String>>,
     /// By path: media type, bytes.
     objects: HashMap<String, (String, Vec<u8>)>,
     /// Descriptors by the path of their list.
@@ -234,6 +255,7 @@ impl Server {
                     behaviour,
                     content: Mutex::default(),
                     log: Mutex::default(),
+                    asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
                     at_once: AtomicUsize::new(0),
                     most_at_once: AtomicUsize::new(0),
@@ -257,6 +279,11 @@ impl Server {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its certificate, where it speaks TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.shared.behaviour.tls.as_ref().map(|certificate| certificate.pem.as_str())
     }
 
     /// Serves `bytes` under the tag and under their digest.
@@ -392,12 +419,16 @@ impl Shared {
         let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let mut log = self.log.lock().unwrap();
-        let before = log.iter().filter(|other| other.method == method && other.path == path).count();
+        let before = {
+            let mut asked = self.asked.lock().unwrap();
+            let count = asked.entry((method.clone(), path.to_owned())).or_default();
+            *count += 1;
+            *count - 1
+        };
         let (path, query) = (path.to_owned(), query.to_owned());
         let body = String::from_utf8_lossy(&body).into_owned();
         let request = Request { method, path, query, headers, body, before };
-        log.push(request.clone());
+        self.log.lock().unwrap().push(request.clone());
         Ok(Some(request))
     }
 
@@ -440,10 +471,20 @@ impl Shared {
             Login::Open => true,
             Login::Basic { user, password } => given == basic(user, password),
             Login::Bearer { .. } => {
-                let number = given.strip_prefix("Bearer token-").and_then(|text| text.parse::<usize>().ok());
-                number.is_some_and(|number| number >= self.content.lock().unwrap().revoked)
+                let mark = if self.behaviour.grants.is_some() { "Bearer e30." } else { "Bearer token-" };
+                let text = given.strip_prefix(mark).unwrap_or_default();
+                let number = text.rsplit(['.', '-']).next().and_then(|text| text.parse::<usize>().ok());
+                let content = self.content.lock().unwrap();
+                number.is_some_and(|number| number >= content.revoked && self.covers(&content, number, request))
             }
         }
+    }
+
+    fn covers(&self, content: &Content, number: usize, request: &Request) -> bool {
+        let path = request.path.strip_prefix("/v2/").unwrap_or_default();
+        let repository = path.split("/manifests/").next().and_then(|path| path.split("/blobs/").next());
+        let lists = |granted: &Vec<String>| granted.iter().any(|name| Some(name.as_str()) == repository);
+        self.behaviour.grants.is_none() || content.granted.get(&number).is_some_and(lists)
     }
 
     fn token(&self, request: &Request) -> Reply {
@@ -458,6 +499,16 @@ impl Shared {
             return Reply::json(401, r#"{"details":"incorrect username or password"}"#);
         }
         let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        if let Some(grants) = &self.behaviour.grants {
+            let Some(granted) = grants(&request.scopes(), number) else {
+                return Reply::json(403, r#"{"errors":[{"message":"not for you"}]}"#);
+            };
+            let entry = |name: &String| format!(r#"{{"type":"repository","name":"{name}","actions":["pull"]}}"#);
+            let access: Vec<String> = granted.iter().map(entry).collect();
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"access":[{}]}}"#, access.join(",")));
+            self.content.lock().unwrap().granted.insert(number, granted);
+            return Reply::json(200, &format!(r#"{{"token":"e30.{claims}.{number}","expires_in":{expires_in}}}"#));
+        }
         Reply::json(200, &format!(r#"{{"token":"token-{number}","expires_in":{expires_in}}}"#))
     }
 }
@@ -516,6 +567,11 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             return Ok(false);
         }
         Body::Reset => return Ok(false),
+        Body::Raw(bytes) => {
+            socket.write_all(bytes).await?;
+            socket.flush().await?;
+            return Ok(false);
+        }
         Body::Endless | Body::Drip(_) => None,
     };
     match length {
@@ -543,7 +599,7 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             tokio::time::sleep(pause).await;
         },
         Body::Stall => tokio::time::sleep(Duration::from_secs(600)).await,
-        Body::Silence | Body::Reset => {}
+        Body::Silence | Body::Reset | Body::Raw(_) => {}
     }
     socket.flush().await?;
     Ok(false)

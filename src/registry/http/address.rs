@@ -66,9 +66,6 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
 }
 
 fn kind_v6(address: Ipv6Addr) -> Kind {
-    if let Some(inner) = embedded(address) {
-        return kind_v4(inner);
-    }
     if METADATA_V6.contains(&address) {
         METADATA
     } else if address.is_unicast_link_local() {
@@ -78,23 +75,41 @@ fn kind_v6(address: Ipv6Addr) -> Kind {
     } else if address.is_loopback() {
         Kind::Loopback
     } else {
-        Kind::Ordinary
+        let readings = embedded(address);
+        // Where there is more than one, the worst holds, and a reading that makes no sense is none.
+        let several = readings.len() > 1;
+        let kinds = readings.into_iter().map(kind_v4).filter(|kind| !several || *kind != NO_UNICAST);
+        let worst = kinds.max_by_key(|kind| match kind {
+            Kind::Ordinary => 0,
+            Kind::Loopback => 1,
+            Kind::Forbidden(_) => 2,
+        });
+        worst.unwrap_or(Kind::Ordinary)
     }
 }
 
-/// The IPv4 address inside a mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056) one.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
+/// The IPv4 addresses that this one stands for: mapped, compatible, translated (RFC 2765), by NAT64 (RFC 6052, and
+/// RFC 8215 with its local prefixes of any length), 6to4 (RFC 3056), Teredo (RFC 4380) or ISATAP (RFC 5214).
+fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    let octets = address.octets();
+    // In RFC 6052 the eighth octet is always left out.
+    let around = |from: usize| {
+        let mut picked = octets.iter().enumerate().skip(from).filter(|(at, _)| *at != 8).map(|(_, octet)| *octet);
+        Ipv4Addr::from([(); 4].map(|()| picked.next().unwrap_or_default()))
     };
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => Some(v4(high, low)),
-        _ => None,
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            vec![v4(high, low)]
+        }
+        [0x64, 0xff9b, 1, ..] => vec![around(6), around(7), around(12)],
+        [0x2001, 0, high, low, _, _, client_high, client_low] => {
+            vec![v4(high, low), v4(!client_high, !client_low)]
+        }
+        [0x2002, high, low, ..] | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
+        _ => Vec::new(),
     }
 }
 
@@ -105,12 +120,53 @@ pub(crate) struct Filter {
     places: Arc<HashSet<(String, u16)>>,
     /// Host names alone, as DNS knows no ports.
     names: Arc<HashSet<String>>,
+    lookup: Lookup,
+}
+
+/// Where names are looked up; a test has its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Lookup {
+    /// The machine's resolver.
+    #[default]
+    System,
+    #[cfg(test)]
+    Scripted(Arc<std::sync::Mutex<Script>>),
+}
+
+/// What each name leads to, one answer after the other, and the names that were asked for.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) answers: std::collections::HashMap<String, Vec<Vec<IpAddr>>>,
+    pub(crate) asked: Vec<String>,
+}
+
+impl Lookup {
+    async fn find(&self, name: &str) -> std::io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((name, 0)).await?.collect()),
+            #[cfg(test)]
+            Self::Scripted(script) => {
+                let mut script = script.lock().expect("no test panics with it");
+                script.asked.push(name.to_owned());
+                let answers = script.answers.get_mut(name).filter(|answers| !answers.is_empty());
+                let found = answers.map(|answers| answers.remove(0)).unwrap_or_default();
+                Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+            }
+        }
+    }
 }
 
 impl Filter {
     /// Loopback is also let through for these places, `HOST[:PORT]`.
     pub(crate) fn new<'a>(declared: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut places, mut names) = (HashSet::new(), HashSet::new());
+        Self::default().and(declared)
+    }
+
+    /// With these places too.
+    #[must_use]
+    pub(crate) fn and<'a>(mut self, declared: impl IntoIterator<Item = &'a str>) -> Self {
+        let (places, names) = (Arc::make_mut(&mut self.places), Arc::make_mut(&mut self.names));
         for place in declared {
             let urls = ["http", "https"].map(|scheme| Url::parse(&format!("{scheme}://{place}")));
             for url in urls.into_iter().flatten() {
@@ -120,7 +176,13 @@ impl Filter {
                 }
             }
         }
-        Self { places: Arc::new(places), names: Arc::new(names) }
+        self
+    }
+
+    /// With a resolver of a test's own.
+    #[cfg(test)]
+    pub(crate) fn scripted(self, script: &Arc<std::sync::Mutex<Script>>) -> Self {
+        Self { lookup: Lookup::Scripted(Arc::clone(script)), ..self }
     }
 
     fn declares(&self, url: &Url) -> bool {
@@ -177,8 +239,9 @@ impl Resolve for Filter {
     fn resolve(&self, name: Name) -> Resolving {
         let filter = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let kept = filter.keep(name.as_str(), found)?;
+            let found = filter.lookup.find(name.as_str()).await?;
+            // What is kept here is what is dialled: nobody looks the name up a second time.
+            let kept = filter.keep(name.as_str(), found.into_iter())?;
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }
@@ -191,7 +254,15 @@ fn is_localhost(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::registry::http::client::{Ask, Client};
+    use crate::registry::http::tls::Tls;
+    use crate::registry::http::{Deadlines, Proxies};
 
     #[test]
     fn addresses_are_judged_in_every_clothing() {
@@ -228,6 +299,16 @@ mod tests {
             ("::169.254.169.254", METADATA),
             ("::ffff:0:169.254.169.254", METADATA),
             ("64:ff9b::169.254.169.254", METADATA),
+            ("64:ff9b::127.0.0.1", Kind::Loopback),
+            ("64:ff9b::10.0.0.1", Kind::Ordinary),
+            ("64:ff9b:1::169.254.169.254", METADATA),
+            ("64:ff9b:1:a9fe:a9:fe00::", METADATA),
+            ("64:ff9b:1:7f00:0:100::", Kind::Loopback),
+            ("64:ff9b:1:a00:0:100::", Kind::Ordinary),
+            ("2001:0:a9fe:a9fe::1", METADATA),
+            ("2001:0:101:101:0:0:5601:5601", METADATA),
+            ("2001:db8::5efe:169.254.169.254", METADATA),
+            ("2001:db8::200:5efe:127.0.0.1", Kind::Loopback),
             ("2002:a9fe:a9fe::1", METADATA),
             ("2002:7f00:1::1", Kind::Loopback),
         ];
@@ -279,5 +360,92 @@ mod tests {
         let error = keep("a.io", &["127.0.0.1"]).unwrap_err();
         assert_eq!(error, Forbidden { host: "a.io (127.0.0.1)".into(), what: THIS_MACHINE });
         assert!(keep("mirror.corp", &["fe80::1"]).is_err());
+    }
+
+    /// A client whose names lead where the script says, and a port of this machine that counts its visitors.
+    async fn scripted(
+        declared: &[&str],
+        answers: &[(&str, &[&[&str]])],
+    ) -> (Client, Arc<Mutex<Script>>, tokio::net::TcpListener) {
+        let addresses = |round: &&[&str]| round.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let answers =
+            answers.iter().map(|(name, rounds)| ((*name).to_owned(), rounds.iter().map(addresses).collect())).collect();
+        let script = Arc::new(Mutex::new(Script { answers, asked: Vec::new() }));
+        let filter = Filter::new(declared.iter().copied()).scripted(&script);
+        let client = Client::new(Deadlines::STANDARD, Proxies::default(), filter);
+        (client, script, tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap())
+    }
+
+    fn visit(url: &str) -> Ask {
+        Ask {
+            place: "test".into(),
+            method: reqwest::Method::GET,
+            url: Url::parse(url).unwrap(),
+            tls: Tls::default(),
+            loopback: false,
+            authorization: None,
+            accept: "*/*",
+            form: None,
+            redirects: 5,
+        }
+    }
+
+    /// Answers every visitor the same; the number of visitors.
+    fn serve(listener: tokio::net::TcpListener, answer: String) -> Arc<AtomicUsize> {
+        let count = Arc::new(AtomicUsize::new(0));
+        let visitors = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                visitors.fetch_add(1, Ordering::SeqCst);
+                let mut bytes = [0; 4096];
+                let _ = socket.read(&mut bytes).await;
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        });
+        count
+    }
+
+    #[tokio::test]
+    async fn rule_21_names_that_resolve_to_forbidden_addresses_are_not_dialled() {
+        for address in
+            ["169.254.169.254", "fe80::1", "fd00:ec2::254", "::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "127.0.0.1"]
+        {
+            let (client, script, listener) = scripted(&[], &[("reg.corp", &[&[address]])]).await;
+            let port = listener.local_addr().unwrap().port();
+            let visitors = serve(listener, String::new());
+            let failure = client.send(visit(&format!("http://reg.corp:{port}/"))).await.err().unwrap();
+            assert!(failure.error.to_string().contains("reg.corp ("), "{address}: {}", failure.error);
+            assert_eq!(script.lock().unwrap().asked, ["reg.corp"]);
+            assert_eq!(visitors.load(Ordering::SeqCst), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_21_the_address_that_was_judged_is_the_one_that_is_dialled() {
+        // The second answer is the attacker's: it must never be asked for within one connection, and is judged by itself.
+        let rounds: [&[&str]; 2] = [&["127.0.0.1"], &["169.254.169.254"]];
+        let (client, script, listener) = scripted(&["reg.corp:1"], &[("reg.corp", &rounds)]).await;
+        let port = listener.local_addr().unwrap().port();
+        let visitors = serve(listener, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into());
+        let url = format!("http://reg.corp:{port}/");
+        assert!(client.send(visit(&url)).await.is_ok());
+        assert_eq!((script.lock().unwrap().asked.len(), visitors.load(Ordering::SeqCst)), (1, 1));
+        let failure = client.send(visit(&url)).await.err().unwrap();
+        assert!(failure.error.to_string().contains("metadata"), "{}", failure.error);
+        assert_eq!((script.lock().unwrap().asked.len(), visitors.load(Ordering::SeqCst)), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn rule_21_a_redirect_to_a_name_of_this_machine_is_not_followed() {
+        let answers: [(&str, &[&[&str]]); 2] = [("reg.corp", &[&["127.0.0.1"]]), ("cdn.corp", &[&["127.0.0.1"]])];
+        let (client, script, listener) = scripted(&["reg.corp:1"], &answers).await;
+        let port = listener.local_addr().unwrap().port();
+        let location = format!("http://cdn.corp:{port}/");
+        let answer = format!("HTTP/1.1 307 Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let visitors = serve(listener, answer);
+        let failure = client.send(visit(&format!("http://reg.corp:{port}/"))).await.err().unwrap();
+        assert!(failure.error.to_string().contains("cdn.corp (127.0.0.1)"), "{}", failure.error);
+        assert_eq!(script.lock().unwrap().asked, ["reg.corp", "cdn.corp"]);
+        assert_eq!(visitors.load(Ordering::SeqCst), 1);
     }
 }

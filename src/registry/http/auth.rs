@@ -1,5 +1,5 @@
 //! Who asks: the challenge of a host, learnt once from its first answer, and one token for each repository.
-//! A request is sent twice only after a 401 that taught something; a second 401 is the last word.
+//! A request is sent again only after an answer that taught something, and never more often than there is to learn.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +13,20 @@ use crate::registry::RegistryError;
 use crate::registry::credentials::{Credential, Credentials};
 use crate::registry::http::challenge::Challenge;
 use crate::registry::http::client::{Ask, Client, Failure, Response};
-use crate::registry::http::endpoint::{Endpoint, Speech, Tls};
-use crate::registry::http::token::{self, Token};
+use crate::registry::http::desk::{Desk, Pass};
+use crate::registry::http::endpoint::{Endpoint, Speech};
+use crate::registry::http::quota::Quota;
+use crate::registry::http::tls::Tls;
+use crate::registry::http::token;
 use crate::registry::settings::Scheme;
+
+/// How often one request is sent at most: without a token, with one that is no longer good or that others share, and
+/// with one of its own.
+const TRIES: u32 = 3;
 
 /// Requests with the right credentials.
 pub(crate) struct Auth {
-    client: Client,
+    client: Arc<Client>,
     credentials: Credentials,
     hosts: Mutex<HashMap<Door, Arc<Host>>>,
 }
@@ -33,11 +40,10 @@ struct Door {
 }
 
 /// What has been learnt of one host in this run.
-#[derive(Default)]
 struct Host {
     known: Mutex<Option<Known>>,
     first: tokio::sync::Mutex<Option<Failed>>,
-    tokens: Mutex<HashMap<String, Arc<Desk>>>,
+    desk: Arc<Desk>,
 }
 
 /// How a host wants to be asked.
@@ -51,20 +57,6 @@ struct Known {
 enum Asks {
     Nothing,
     For(Challenge),
-}
-
-/// Where the tokens of one repository are handed out, one at a time.
-#[derive(Default)]
-struct Desk {
-    slot: tokio::sync::Mutex<Slot>,
-}
-
-#[derive(Default)]
-struct Slot {
-    token: Option<Token>,
-    failed: Option<Failed>,
-    /// The challenge of this repository, where it differs from its host's.
-    challenge: Option<Challenge>,
 }
 
 /// A failure, for all who were waiting when it happened.
@@ -81,19 +73,48 @@ pub(crate) struct Read<'a> {
     pub(crate) accept: &'static str,
 }
 
-/// A header to send, and whether it was made for this request.
-struct Pass {
-    header: HeaderValue,
-    new: bool,
-}
-
 impl Auth {
     pub(crate) fn new(client: Client, credentials: Credentials) -> Self {
-        Self { client, credentials, hosts: Mutex::default() }
+        Self { client: Arc::new(client), credentials, hosts: Mutex::default() }
+    }
+
+    /// With at most `jobs` requests under way at once.
+    pub(crate) fn at_once(self, jobs: usize) -> Self {
+        self.client.at_once(jobs);
+        self
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.client.cleanse(error)
+    }
+
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.client.quotas()
     }
 
     /// Sends `read` to `endpoint`, with what it asks for. A 401 that comes back is the last word.
     pub(crate) async fn send(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
+        let mut answer = self.exchange(endpoint, read).await;
+        // Who is limited wants to know whether logging in would help.
+        match &mut answer {
+            Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                response.anonymous = self.anonymous(endpoint).await;
+            }
+            Err(Failure { error: RegistryError::RateLimited { anonymous, .. }, .. }) => {
+                *anonymous = self.anonymous(endpoint).await;
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    async fn anonymous(&self, endpoint: &Endpoint) -> bool {
+        matches!(self.credentials.find(&endpoint.host, &endpoint.path).await, Ok(None))
+    }
+
+    async fn exchange(&self, endpoint: &Endpoint, read: &Read<'_>) -> Result<Response, Failure> {
         let host = self.host(endpoint);
         let known = match host.known() {
             Some(known) => known,
@@ -102,35 +123,45 @@ impl Auth {
                 Met::Known(known) => known,
             },
         };
-        let mut pass = match &known.asks {
-            Asks::Nothing => None,
-            Asks::For(challenge) => Some(self.pass(endpoint, &host, known.scheme, challenge).await?),
-        };
-        let header = pass.as_ref().map(|pass| pass.header.clone());
-        let response = self.client.send(ask(endpoint, known.scheme, read, header)?).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || response.left {
-            return Ok(response);
-        }
-        let Some(asked) = challenge_of(&response) else { return Ok(response) };
-        if let (Some(pass), Asks::For(used)) = (&pass, &known.asks) {
-            // What was made for this very request would be made no better a second time.
-            if *used == Challenge::Basic || (pass.new && host.challenge(endpoint, used).await == asked) {
+        let mut asks = known.asks.clone();
+        let mut tried = 0;
+        loop {
+            let pass = match &asks {
+                Asks::Nothing => None,
+                Asks::For(challenge) => Some(self.pass(endpoint, &host, known.scheme, challenge).await?),
+            };
+            let header = pass.as_ref().map(|pass| pass.header.clone());
+            let response = self.client.send(ask(endpoint, known.scheme, read, header)?).await?;
+            tried += 1;
+            if tried == TRIES || response.left || !host.teaches(endpoint, &response, &asks, pass.as_ref()) {
                 return Ok(response);
             }
-            host.revoke(endpoint, &pass.header, &asked).await;
-        } else {
-            host.learn(Known { scheme: known.scheme, asks: Asks::For(asked.clone()) });
+            if let Some(asked) = challenge_of(&response) {
+                if matches!(asks, Asks::Nothing) {
+                    host.learn(Known { scheme: known.scheme, asks: Asks::For(asked.clone()) });
+                }
+                asks = Asks::For(asked);
+            }
+            response.drain().await;
         }
-        drop(response);
-        pass = Some(self.pass(endpoint, &host, known.scheme, &asked).await?);
-        let header = pass.map(|pass| pass.header);
-        self.client.send(ask(endpoint, known.scheme, read, header)?).await
+    }
+
+    /// Lets go of the token of a repository that is asked for no more.
+    pub(crate) fn forget(&self, endpoint: &Endpoint) {
+        self.host(endpoint).desk.forget(endpoint);
     }
 
     fn host(&self, endpoint: &Endpoint) -> Arc<Host> {
         let Endpoint { address, tls, speech, .. } = endpoint.clone();
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hosts.entry(Door { address, tls, speech }).or_default())
+        let new = || {
+            Arc::new(Host {
+                known: Mutex::default(),
+                first: tokio::sync::Mutex::default(),
+                desk: Desk::new(Arc::clone(&self.client)),
+            })
+        };
+        Arc::clone(hosts.entry(Door { address, tls, speech }).or_insert_with(new))
     }
 
     /// The first request to a host stands for the question what it asks for; the others wait for its answer.
@@ -166,6 +197,7 @@ impl Auth {
             let Some(challenge) = challenge_of(&response) else { return Err(response.failure().await) };
             let known = Known { scheme, asks: Asks::For(challenge) };
             host.learn(known.clone());
+            response.drain().await;
             return Ok(Met::Known(known));
         }
         if status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && status.as_u16() != 501) {
@@ -186,45 +218,14 @@ impl Auth {
             Failure::from(RegistryError::Unauthorized { host: endpoint.host.clone(), detail: detail.to_owned() })
         };
         if *challenge != Challenge::Basic {
-            return self.token(endpoint, host, scheme, challenge).await;
+            return host.desk.pass(&self.credentials, endpoint, scheme, challenge).await;
         }
         match self.credentials.find(&endpoint.host, &endpoint.path).await? {
             None => Err(unauthorized("no credentials are stored for it")),
             Some(Credential::Basic { user, password }) => {
-                Ok(Pass { header: token::basic(&user, &password)?, new: true })
+                Ok(Pass { header: token::basic(&user, &password)?, new: true, shared: false })
             }
             Some(_) => Err(unauthorized("it wants a password, and a token is stored")),
-        }
-    }
-
-    /// The token of the repository: the one at hand, or a new one, asked for by one task while the others wait.
-    async fn token(
-        &self,
-        endpoint: &Endpoint,
-        host: &Host,
-        scheme: Scheme,
-        challenge: &Challenge,
-    ) -> Result<Pass, Failure> {
-        let since = Instant::now();
-        let desk = host.desk(endpoint);
-        let mut slot = desk.slot.lock().await;
-        if let Some(token) = slot.token.as_ref().filter(|token| token.until > Instant::now()) {
-            return Ok(Pass { header: token.header.clone(), new: false });
-        }
-        if let Some(failed) = slot.failed.as_ref().filter(|failed| failed.at >= since) {
-            return Err(failed.failure.clone());
-        }
-        let challenge = slot.challenge.clone().unwrap_or_else(|| challenge.clone());
-        match token::issue(&self.client, &self.credentials, endpoint, scheme, &challenge).await {
-            Ok(token) => {
-                let header = token.header.clone();
-                slot.token = Some(token);
-                Ok(Pass { header, new: true })
-            }
-            Err(failure) => {
-                slot.failed = Some(Failed { at: Instant::now(), failure: failure.clone() });
-                Err(failure)
-            }
         }
     }
 }
@@ -246,23 +247,29 @@ impl Host {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
-    fn desk(&self, endpoint: &Endpoint) -> Arc<Desk> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(tokens.entry(endpoint.scope()).or_default())
-    }
-
-    async fn challenge(&self, endpoint: &Endpoint, host: &Challenge) -> Challenge {
-        self.desk(endpoint).slot.lock().await.challenge.clone().unwrap_or_else(|| host.clone())
-    }
-
-    /// Takes the token out of use, unless another task has already replaced it.
-    async fn revoke(&self, endpoint: &Endpoint, header: &HeaderValue, challenge: &Challenge) {
-        let desk = self.desk(endpoint);
-        let mut slot = desk.slot.lock().await;
-        if slot.token.as_ref().is_some_and(|token| token.header == *header) {
-            slot.token = None;
+    /// Whether an answer tells of a better way to ask; what is no longer good is taken out of use.
+    fn teaches(&self, endpoint: &Endpoint, response: &Response, asks: &Asks, pass: Option<&Pass>) -> bool {
+        let asked = challenge_of(response);
+        match (response.status(), asks, pass) {
+            (StatusCode::UNAUTHORIZED, Asks::Nothing, _) => asked.is_some(),
+            (StatusCode::UNAUTHORIZED, Asks::For(Challenge::Basic), _) => false,
+            (StatusCode::UNAUTHORIZED, Asks::For(used), Some(pass)) => {
+                let Some(asked) = asked else { return false };
+                let used = self.desk.challenge(endpoint).unwrap_or_else(|| used.clone());
+                // What was made for this very request would be made no better a second time.
+                if pass.new && !pass.shared && used == asked {
+                    return false;
+                }
+                self.desk.refused(endpoint, pass, Some(&asked));
+                true
+            }
+            // The neighbours in its token are no reason to go without.
+            (StatusCode::FORBIDDEN, Asks::For(_), Some(pass)) if pass.shared => {
+                self.desk.refused(endpoint, &Pass { new: true, ..pass.clone() }, None);
+                true
+            }
+            _ => false,
         }
-        slot.challenge = Some(challenge.clone());
     }
 }
 

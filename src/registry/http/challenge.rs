@@ -29,9 +29,35 @@ pub(crate) enum RealmError {
     /// Plain http, from a registry that is not declared insecure.
     #[error("its token realm is plain http")]
     Plain,
-    /// A host that is neither the registry nor known to be its token service.
-    #[error("its token realm is on another host")]
+    /// A place that is neither the registry nor known to be its token service.
+    #[error("its token realm is on another host or port")]
     Foreign,
+}
+
+impl RealmError {
+    /// What the owner of the machine may do about it; `asked` is the realm.
+    pub(crate) fn advice(self, asked: &str) -> String {
+        match self {
+            Self::Foreign if !asked.is_empty() => {
+                format!(
+                    ": {asked}; if that is its token server, say so in the file that `--config` names: `token-realm: {asked}`"
+                )
+            }
+            Self::Plain if !asked.is_empty() => format!(" ({asked})"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Whose place a realm is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The registry itself, at its own port.
+    Registry,
+    /// The registry's host at the port of https, or its known token service.
+    Known,
+    /// Declared in the settings: the number of that declaration.
+    Declared(usize),
 }
 
 /// Registries whose tokens are issued elsewhere, each by its operator's documentation; all others issue their own.
@@ -62,21 +88,41 @@ impl Challenge {
     }
 }
 
-/// The realm's address, when `registry` (the host that is dialled) may send us there.
-pub(crate) fn realm(text: &str, registry: &Url, plain: bool) -> Result<Url, RealmError> {
+/// The realm's address and whose it is, when `registry` (as it is dialled) may send us there: to itself, to the port of
+/// https on its own host, to a token service that it is known by, or to one of the `declared`.
+pub(crate) fn realm<'a>(
+    text: &str,
+    registry: &Url,
+    plain: bool,
+    mut declared: impl Iterator<Item = &'a Url>,
+) -> Result<(Url, Owner), RealmError> {
     let url = Url::parse(text).map_err(|_| RealmError::Form)?;
-    match url.scheme() {
-        "https" => {}
-        "http" if plain => {}
-        "http" => return Err(RealmError::Plain),
-        _ => return Err(RealmError::Form),
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(RealmError::Form);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(RealmError::UserInfo);
     }
+    // What stands in the settings was judged there, plain http included.
+    let says =
+        |declared: &Url| declared.origin() == url.origin() && (declared.path() == "/" || declared.path() == url.path());
+    if let Some(at) = declared.position(says) {
+        return Ok((url, Owner::Declared(at)));
+    }
+    if url.scheme() == "http" && !plain {
+        return Err(RealmError::Plain);
+    }
     let (Some(host), Some(own)) = (url.host_str(), registry.host_str()) else { return Err(RealmError::Form) };
-    let known = ELSEWHERE.contains(&(own, host)) && url.port().is_none();
-    if host == own || known { Ok(url) } else { Err(RealmError::Foreign) }
+    let port = url.port_or_known_default();
+    let standard = url.scheme() == "https" && port == Some(443);
+    let owner = if host == own && port == registry.port_or_known_default() {
+        Owner::Registry
+    } else if (host == own || ELSEWHERE.contains(&(own, host))) && standard {
+        Owner::Known
+    } else {
+        return Err(RealmError::Foreign);
+    };
+    Ok((url, owner))
 }
 
 type Parameters = Vec<(String, String)>;
@@ -177,9 +223,25 @@ mod tests {
     #[test]
     fn realms_stay_with_their_registry() {
         use RealmError as E;
+        let declared = ["https://auth.corp/token", "http://plain.corp:5001"].map(|text| Url::parse(text).unwrap());
         let rows = [
             ("ghcr.io", "https://ghcr.io/token", false, Ok(())),
-            ("ghcr.io", "https://GHCR.io:8443/token", false, Ok(())),
+            ("ghcr.io", "https://GHCR.io/token?x=1", false, Ok(())),
+            ("ghcr.io", "https://ghcr.io:8443/token", false, Err(E::Foreign)),
+            ("git.corp:5050", "https://git.corp/jwt/auth", false, Ok(())),
+            ("git.corp:5050", "https://git.corp:5050/jwt/auth", false, Ok(())),
+            ("git.corp:5050", "https://git.corp:5051/jwt/auth", false, Err(E::Foreign)),
+            ("reg.corp:5000", "http://reg.corp/token", true, Err(E::Foreign)),
+            ("reg.corp", "http://reg.corp:9200/token", true, Err(E::Foreign)),
+            ("reg.corp", "https://auth.corp/token", false, Ok(())),
+            ("reg.corp", "https://auth.corp/token?service=x", false, Ok(())),
+            ("reg.corp", "https://auth.corp/other", false, Err(E::Foreign)),
+            ("reg.corp", "https://auth.corp:444/token", false, Err(E::Foreign)),
+            ("reg.corp", "https://auth.corp.evil.com/token", false, Err(E::Foreign)),
+            ("reg.corp", "https://bob@auth.corp/token", false, Err(E::UserInfo)),
+            ("reg.corp", "http://auth.corp/token", false, Err(E::Plain)),
+            ("reg.corp", "http://plain.corp:5001/anything", false, Ok(())),
+            ("reg.corp", "https://plain.corp:5001/anything", false, Err(E::Foreign)),
             ("registry-1.docker.io", "https://auth.docker.io/token", false, Ok(())),
             ("registry-1.docker.io", "https://auth.docker.io:8443/token", false, Err(E::Foreign)),
             ("registry-1.docker.io", "http://auth.docker.io/token", false, Err(E::Plain)),
@@ -192,14 +254,16 @@ mod tests {
             ("ghcr.io", "https://u:p@ghcr.io/token", false, Err(E::UserInfo)),
             ("ghcr.io", "http://ghcr.io/token", false, Err(E::Plain)),
             ("reg.corp", "http://reg.corp/token", true, Ok(())),
+            ("reg.corp", "https://reg.corp/token", true, Ok(())),
             ("reg.corp", "http://169.254.169.254/token", true, Err(E::Foreign)),
             ("ghcr.io", "file:///etc/passwd", true, Err(E::Form)),
             ("ghcr.io", "/token", false, Err(E::Form)),
             ("ghcr.io", "", false, Err(E::Form)),
         ];
         for (registry, text, plain, expected) in rows {
-            let registry = Url::parse(&format!("https://{registry}/v2/")).unwrap();
-            assert_eq!(realm(text, &registry, plain).map(drop), expected, "{text}");
+            let scheme = if plain { "http" } else { "https" };
+            let registry = Url::parse(&format!("{scheme}://{registry}/v2/")).unwrap();
+            assert_eq!(realm(text, &registry, plain, declared.iter()).map(drop), expected, "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! It follows redirects by hand, so that no credential and no address slips through one.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -14,8 +15,12 @@ use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
-use crate::registry::http::endpoint::Tls;
+use crate::registry::http::pace::Outcome;
+use crate::registry::http::permit::{Permit, Permits};
 use crate::registry::http::pool::Pools;
+use crate::registry::http::quota::{Quota, Quotas};
+use crate::registry::http::secrets::Secrets;
+use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
@@ -23,6 +28,9 @@ pub(crate) struct Client {
     deadlines: Deadlines,
     filter: Filter,
     pools: Pools,
+    quotas: Quotas,
+    permits: Arc<Permits>,
+    secrets: Arc<Secrets>,
 }
 
 /// One request.
@@ -66,32 +74,79 @@ pub(crate) struct Response {
     place: String,
     deadline: Instant,
     after: Duration,
+    /// Held until the body is read or let go.
+    permit: Permit,
     /// Whether a redirect led to another origin.
     pub(crate) left: bool,
-    /// What must not appear in a message, should the other side echo it.
-    sent: Option<HeaderValue>,
+    /// Whether nothing is stored for the place that one could log in with.
+    pub(crate) anonymous: bool,
+    secrets: Arc<Secrets>,
 }
 
 impl Client {
     pub(crate) fn new(deadlines: Deadlines, proxies: Proxies, filter: Filter) -> Self {
-        Self { deadlines, pools: Pools::new(deadlines.connect, proxies, filter.clone()), filter }
+        let filter = filter.and(proxies.places());
+        let pools = Pools::new(deadlines.connect, proxies, filter.clone());
+        let permits = Permits::new(limits::CONCURRENCY);
+        Self { deadlines, filter, pools, quotas: Quotas::default(), permits, secrets: Arc::default() }
     }
 
-    /// Sends `ask` and follows its redirects, until the head of an answer is there.
+    /// What the hosts said so far that they still grant.
+    pub(crate) fn quotas(&self) -> Vec<Quota> {
+        self.quotas.all()
+    }
+
+    /// The error without anything that was sent in confidence.
+    pub(crate) fn cleanse(&self, error: RegistryError) -> RegistryError {
+        self.secrets.cleanse(error)
+    }
+
+    /// With at most `jobs` requests under way at once.
+    pub(crate) fn at_once(&self, jobs: usize) {
+        self.permits.bound(jobs);
+    }
+
+    /// Sends `ask`, when it is its turn, and follows its redirects, until the head of an answer is there.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
         let after = self.deadlines.request;
-        let deadline = Instant::now() + after;
         let place = ask.place.clone();
-        timeout_at(deadline, self.follow(ask, deadline)).await.unwrap_or_else(|_| Err(timed_out(place, after)))
+        let origin = ask.url.origin().ascii_serialization();
+        let mut permit = self.permits.take(&origin).await.map_err(|outcome| given_up(&place, outcome))?;
+        let deadline = Instant::now() + after;
+        let answer = timeout_at(deadline, self.follow(ask)).await;
+        let (inner, left) = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                permit.says(outcome_of(&failure.error));
+                return Err(failure);
+            }
+            Err(_) => {
+                permit.says(Outcome::Failed);
+                return Err(timed_out(place, after));
+            }
+        };
+        permit.says(outcome_of_status(inner.status()));
+        if matches!(inner.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && let Some(wait) = retry_after(inner.headers(), SystemTime::now())
+            && wait <= self.deadlines.retry_after
+        {
+            permit.rest(wait);
+        }
+        let secrets = Arc::clone(&self.secrets);
+        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, secrets })
     }
 
-    async fn follow(&self, ask: Ask, deadline: Instant) -> Result<Response, Failure> {
+    /// The answer at the end of all redirects, and whether another origin gave it.
+    async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool), Failure> {
         let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
-        let sent = authorization.clone();
+        self.secrets.note(authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
-            self.filter.admit(&url, loopback).map_err(|forbidden| refused(&forbidden))?;
-            let pool = self.pools.get(if url.scheme() == "http" { &Tls::Unverified } else { &tls })?;
+            self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
+                0 => refused(&forbidden),
+                _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
+            })?;
+            let pool = self.pools.get(&tls, &url)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept)
@@ -107,17 +162,17 @@ impl Client {
                 // Where a redirect leads says nothing about how the registry itself speaks.
                 Failure { unconnected: failure.unconnected && hop == 0, ..failure }
             })?;
+            if !left {
+                self.quotas.note(&place, &method, inner.headers());
+            }
             if redirects == 0 || !is_redirect(inner.status()) {
-                return Ok(Response { inner, place, deadline, after: self.deadlines.request, left, sent });
+                return Ok((inner, left));
             }
             let next = next(&place, &url, inner.headers())?;
             if next.origin() != url.origin() {
                 authorization = None;
                 left = true;
-                // "Unverified" was declared for the registry, not for where it sends us.
-                if tls == Tls::Unverified {
-                    tls = Tls::System;
-                }
+                tls = tls.elsewhere();
             }
             url = next;
         }
@@ -169,9 +224,29 @@ impl Response {
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         match timeout_at(self.deadline, self.inner.chunk()).await {
-            Err(_) => Err(timed_out(self.place.clone(), self.after)),
+            Err(_) => {
+                self.permit.says(Outcome::Failed);
+                Err(timed_out(self.place.clone(), self.after))
+            }
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(Failure { again: true, ..unreachable(&self.place, &error.without_url()).into() }),
+            Ok(Err(error)) => {
+                self.permit.says(Outcome::Failed);
+                let detail = format!("its answer breaks off: {}", chain(&error.without_url()));
+                let error = RegistryError::Unreachable { host: self.place.clone(), detail };
+                Err(Failure { again: true, ..error.into() })
+            }
+        }
+    }
+
+    /// Reads a short body to its end, because an unread one costs an HTTP/1.1 connection; a long one is let go.
+    pub(crate) async fn drain(mut self) {
+        let mut left = limits::ERROR_BYTES;
+        let end = Instant::now() + limits::DRAIN;
+        while let Ok(Ok(Some(piece))) = timeout_at(end, self.inner.chunk()).await {
+            if piece.len() > left {
+                break;
+            }
+            left -= piece.len();
         }
     }
 
@@ -185,8 +260,15 @@ impl Response {
         let error = match status {
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
+            // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
+            StatusCode::NOT_FOUND if self.left => {
+                let detail = format!("{detail}, from where it redirects to");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::NOT_FOUND => RegistryError::NotFound { place },
-            StatusCode::TOO_MANY_REQUESTS => RegistryError::RateLimited { host, retry_after: wait },
+            StatusCode::TOO_MANY_REQUESTS => {
+                RegistryError::RateLimited { host, retry_after: wait, anonymous: self.anonymous }
+            }
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
@@ -205,37 +287,31 @@ impl Response {
         let first = &value["errors"][0];
         let said = ["message", "code"].iter().find_map(|key| first[key].as_str().filter(|text| !text.is_empty()));
         let said = said.or_else(|| self.status().canonical_reason()).unwrap_or("no reason given");
-        self.without_secrets(&plain(said))
-    }
-
-    /// A hostile registry may echo what it was sent.
-    fn without_secrets(&self, text: &str) -> String {
-        use base64::Engine as _;
-        let Some((scheme, secret)) = self.sent.as_ref().and_then(|value| value.to_str().ok()?.split_once(' ')) else {
-            return text.to_owned();
-        };
-        let mut text = text.replace(secret, "***");
-        let decoded = base64::engine::general_purpose::STANDARD.decode(secret).unwrap_or_default();
-        if let (true, Ok(decoded)) = (scheme == "Basic", String::from_utf8(decoded)) {
-            let password = decoded.split_once(':').map_or("", |(_, password)| password);
-            if !password.is_empty() {
-                text = text.replace(password, "***");
-            }
-        }
-        text
+        plain(&self.secrets.hide(said))
     }
 }
 
+/// What the HTTP library says around a cause that says it better.
+const AROUND: [&str; 5] = [
+    "error sending request",
+    "client error (Connect)",
+    "client error (SendRequest)",
+    "error decoding response body",
+    "error reading a body from connection",
+];
+
 /// An error with its causes, without a URL.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut text = String::new();
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
         cause = error.source();
+        let said = error.to_string();
+        if text.contains(&said) || (cause.is_some() && AROUND.contains(&said.as_str())) {
+            continue;
+        }
+        let between = if text.is_empty() { "" } else { ": " };
+        text = format!("{text}{between}{said}");
     }
     plain(&text)
 }
@@ -272,6 +348,32 @@ fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
 fn timed_out(host: String, after: Duration) -> Failure {
     // Whoever was silent for the whole deadline is not asked again: three deadlines would be minutes.
     RegistryError::TimedOut { host, after }.into()
+}
+
+fn given_up(place: &str, last: Outcome) -> Failure {
+    let host = place.to_owned();
+    if last == Outcome::Limited {
+        return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into();
+    }
+    let detail = "it has failed again and again, and is asked no more in this run".to_owned();
+    RegistryError::Unreachable { host, detail }.into()
+}
+
+/// What an answer's status says of the host's strength; an answer that nobody likes is an answer.
+fn outcome_of_status(status: StatusCode) -> Outcome {
+    match status.as_u16() {
+        429 => Outcome::Limited,
+        502..=504 => Outcome::Failed,
+        500.. => Outcome::Unclear,
+        _ => Outcome::Served,
+    }
+}
+
+fn outcome_of(error: &RegistryError) -> Outcome {
+    match error {
+        RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. } => Outcome::Failed,
+        _ => Outcome::Unclear,
+    }
 }
 
 fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {

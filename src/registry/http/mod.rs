@@ -6,16 +6,26 @@
 mod address;
 mod auth;
 mod challenge;
+mod claim;
 mod client;
+mod desk;
 mod endpoint;
+mod pace;
+mod permit;
 mod pool;
+mod proxy;
+pub mod quota;
 mod referrers;
 pub mod registry;
+mod secrets;
+mod tls;
 mod token;
 
 use std::time::Duration;
 
 use crate::limits;
+
+pub use proxy::{Proxies, ProxyError, RawProxies};
 
 /// How long a request may take and how often it is tried; a test takes shorter ones than `limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +51,4 @@ impl Deadlines {
         backoff: limits::BACKOFF,
         retry_after: limits::RETRY_AFTER,
     };
-}
-
-/// The proxies of the machine, as the binary found them in the environment; URLs, `http://proxy.corp:3128`.
-///
-/// A proxy resolves names itself, so behind one the filter of addresses sees literal addresses only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// For plain http.
-    pub http: Option<String>,
-    /// For TLS.
-    pub https: Option<String>,
-    /// Hosts that are reached without one, in the form of `NO_PROXY`.
-    pub except: Option<String>,
 }

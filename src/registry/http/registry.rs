@@ -18,6 +18,7 @@ use crate::registry::http::address::Filter;
 use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
+use crate::registry::http::quota::Quota;
 use crate::registry::http::{Deadlines, Proxies, referrers};
 use crate::registry::settings::Settings;
 use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
@@ -38,14 +39,49 @@ impl Http {
         Self { auth: Auth::new(client, credentials), deadlines, settings }
     }
 
-    async fn named(&self, endpoint: &Endpoint, target: Target<'_>, want: Want) -> Result<Named, RegistryError> {
-        if want == Want::Digest
-            && let Some(digest) = self.again(move || self.head(endpoint, target)).await?
-        {
-            return Ok(Named { digest, known_by: KnownBy::Header, manifest: None });
+    /// What the hosts said so far that they still grant.
+    pub fn quotas(&self) -> Vec<Quota> {
+        self.auth.quotas()
+    }
+
+    /// Where `repository` is asked for and how, in a text that differs wherever that does.
+    pub(crate) fn way(&self, repository: &Repository) -> String {
+        // Written out by derivation, so that what is added to an endpoint later is in it.
+        format!("{:?}", Endpoint::all(&self.settings, repository))
+    }
+
+    /// With at most `jobs` requests under way at once, over all hosts.
+    #[must_use]
+    pub fn at_once(self, jobs: usize) -> Self {
+        Self { auth: self.auth.at_once(jobs), ..self }
+    }
+
+    async fn named(
+        &self,
+        endpoint: &Endpoint,
+        target: Target<'_>,
+        want: Want,
+        last: bool,
+    ) -> Result<Named, RegistryError> {
+        if want == Want::Digest {
+            match self.again(move || self.head(endpoint, target)).await {
+                Ok(Some(digest)) => return Ok(Named { digest, known_by: KnownBy::Header, manifest: None }),
+                Ok(None) => {}
+                Err(RegistryError::NotFound { .. }) if last => return Err(self.absent(endpoint, target).await),
+                Err(error) => return Err(error),
+            }
         }
         let manifest = self.again(move || self.get(endpoint, target)).await?;
         Ok(Named { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, manifest: Some(manifest) })
+    }
+
+    /// What a 404 to a HEAD comes to: some registries and caches know no HEAD and say 404 to every one, so a GET has
+    /// to say it too. Where it brings a manifest the two contradict each other, and neither is believed.
+    async fn absent(&self, endpoint: &Endpoint, target: Target<'_>) -> RegistryError {
+        match self.again(move || self.get(endpoint, target)).await {
+            Ok(_) => malformed(&endpoint.host, "404 to a HEAD, and a manifest to a GET of the same name"),
+            Err(error) => error,
+        }
     }
 
     /// The digest in the header; `None` where only a GET can tell.
@@ -119,7 +155,7 @@ impl Http {
             };
             let wait = failure.wait.unwrap_or_else(|| self.deadlines.backoff * (1 << (tried - 1).min(8)));
             if !failure.again || tried >= self.deadlines.attempts || wait > self.deadlines.retry_after {
-                return Err(failure.error);
+                return Err(self.auth.cleanse(failure.error));
             }
             tried += 1;
             tokio::time::sleep(jittered(wait, failure.wait.is_some())).await;
@@ -131,8 +167,12 @@ impl Registry for Http {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, want: Want) -> Answer<'a, Named> {
         Box::pin(async move {
             let mut passed = Passed::default();
-            for endpoint in Endpoint::all(&self.settings, repository) {
-                match self.named(&endpoint, target, want).await {
+            let mut endpoints = Endpoint::all(&self.settings, repository);
+            endpoints.retain(|endpoint| endpoint.serves(target));
+            // Where the registry itself is asked last, a mirror's "not found" need not be sure.
+            let only_mirrors = endpoints.iter().all(|endpoint| endpoint.mirror);
+            for endpoint in endpoints {
+                match self.named(&endpoint, target, want, only_mirrors || !endpoint.mirror).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
                 }
@@ -145,6 +185,9 @@ impl Registry for Http {
         Box::pin(async move {
             let mut passed = Passed::default();
             for endpoint in Endpoint::all(&self.settings, repository) {
+                if !endpoint.serves(Target::Digest(digest)) {
+                    continue;
+                }
                 match self.read(&endpoint, digest, limit).await {
                     Err(error) if endpoint.mirror => passed.by(error)?,
                     answer => return answer,
@@ -161,6 +204,12 @@ impl Registry for Http {
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers> {
         Box::pin(referrers::list(self, repository, subject, kind))
+    }
+
+    fn done_with(&self, repository: &Repository) {
+        for endpoint in Endpoint::all(&self.settings, repository) {
+            self.auth.forget(&endpoint);
+        }
     }
 }
 

@@ -1,70 +1,81 @@
 //! The settings of transport, checked once: which registry has which mirrors, TLS and layout.
 //! Plain values; it reads no file, no environment and no policy, and refuses what contradicts itself.
 
+mod place;
+mod prefix;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::reference::{self, Repository};
+use url::Url;
 
-/// The prefix that every registry fits.
-pub const EVERY: &str = "*";
+use crate::reference::Repository;
+
+pub use place::{Mirror, Pull, RawMirror, Scheme, is_loopback};
+pub use prefix::EVERY;
+use prefix::Prefix;
 
 /// The settings of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     entries: Vec<Entry>,
     offline: bool,
+    certificates: HashMap<String, Certificates>,
+}
+
+/// The certificates of one host: what its folder below `certs.d` holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// PEM files of authorities that are trusted besides the system's, in the order of their names.
+    pub authorities: Vec<PathBuf>,
+    /// What this machine can show the host, and no other.
+    pub identities: Vec<Identity>,
+}
+
+/// A client's certificate with its key, two PEM files; a file that is missing is an error once the host is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The certificate with its chain.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// What holds for the repositories below one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     prefix: Prefix,
+    location: Option<Mirror>,
     mirrors: Vec<Mirror>,
     only_mirrors: bool,
     insecure: bool,
+    blocked: bool,
     ca: Option<PathBuf>,
+    token_realms: Vec<Url>,
     layout: Option<PathBuf>,
 }
 
 /// The raw form of an [`Entry`], as a config document says it; paths already made absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawEntry {
-    /// `HOST[/PATH]`, or `*`.
+    /// `HOST[/PATH]`, `*.DOMAIN` or `*`.
     pub prefix: String,
-    /// `host[:port][/path]` or a URL of that shape, in the order they are tried.
-    pub mirrors: Vec<String>,
+    /// Where the registry itself is asked, in place of what lies below the prefix: `HOST[/PATH]`.
+    pub location: Option<String>,
+    /// In the order they are tried.
+    pub mirrors: Vec<RawMirror>,
     /// Never ask the registry itself.
     pub only_mirrors: bool,
     /// Plain http or unverified TLS is accepted.
     pub insecure: bool,
+    /// Nothing below the prefix is ever asked for.
+    pub blocked: bool,
     /// A PEM file with certificates that are trusted besides the system's.
     pub ca: Option<PathBuf>,
+    /// URLs of token servers on other hosts or ports that the registry may send us to.
+    pub token_realms: Vec<String>,
     /// An OCI image layout that answers in place of the registry.
     pub layout: Option<PathBuf>,
-}
-
-/// A parsed prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Prefix {
-    Every,
-    Host { host: String, path: String },
-}
-
-/// A place that may answer for a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mirror {
-    scheme: Option<Scheme>,
-    host: String,
-    path: String,
-}
-
-/// How a registry is spoken to, where that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Plain http.
-    Http,
-    /// TLS.
-    Https,
 }
 
 /// Why settings are refused.
@@ -72,7 +83,10 @@ pub enum Scheme {
 #[non_exhaustive]
 pub enum SettingsError {
     /// The prefix is neither `*` nor `HOST[/PATH]`.
-    #[error("prefix `{0}` is not `HOST[/PATH]`; write the registry's host, such as `docker.io/acme`, or `*`")]
+    #[error(
+        "prefix `{0}` is not `HOST[/PATH]`, `*.DOMAIN` or `*`; write the registry's host, such as `docker.io/acme`, \
+         without tag or digest"
+    )]
     Prefix(String),
     /// The same prefix in two entries.
     #[error("prefix `{0}` stands twice; put what belongs to it in one entry")]
@@ -80,6 +94,18 @@ pub enum SettingsError {
     /// A mirror that is no address.
     #[error("mirror `{0}` is not `[http[s]://]HOST[:PORT][/PATH]`")]
     Mirror(String),
+    /// Another location that is no address.
+    #[error("location `{0}` is not `HOST[:PORT][/PATH]`")]
+    Location(String),
+    /// A token server that is no address.
+    #[error("token server `{0}` is not `https://HOST[:PORT]/PATH`, without user, query and fragment")]
+    Realm(String),
+    /// A plain http token server, not on this machine, of an entry that is not declared insecure.
+    #[error("token server `{0}` is plain http; add `insecure: true` to accept that")]
+    PlainRealm(String),
+    /// A token server for every registry.
+    #[error("`{0}` is every registry, and a token server belongs to one; name the registry's host")]
+    RealmOfAll(String),
     /// A plain http mirror, not on this machine, of an entry that is not declared insecure.
     #[error("mirror `{0}` is plain http; add `insecure: true` to accept that")]
     PlainMirror(String),
@@ -87,8 +113,15 @@ pub enum SettingsError {
     #[error("`{0}` has `only-mirrors` and no mirror; name one or take it out")]
     NoMirror(String),
     /// A layout beside settings of the network.
-    #[error("`{0}` is served from a layout, so `mirrors`, `only-mirrors`, `insecure` and `ca` mean nothing there")]
+    #[error(
+        "`{0}` is served from a layout, so `mirrors`, `only-mirrors`, `insecure`, `ca` and `token-realm` mean nothing there"
+    )]
     Layout(String),
+}
+
+/// The one spelling of a prefix; `None` when it is none.
+pub fn canonical(prefix: &str) -> Option<String> {
+    Prefix::parse(prefix).map(|prefix| prefix.to_string())
 }
 
 impl SettingsError {
@@ -98,6 +131,10 @@ impl SettingsError {
             Self::Prefix(text)
             | Self::Duplicate(text)
             | Self::Mirror(text)
+            | Self::Location(text)
+            | Self::Realm(text)
+            | Self::PlainRealm(text)
+            | Self::RealmOfAll(text)
             | Self::PlainMirror(text)
             | Self::NoMirror(text)
             | Self::Layout(text) => text,
@@ -117,7 +154,19 @@ impl Settings {
             }
             checked.push(entry);
         }
-        Ok(Self { entries: checked, offline })
+        Ok(Self { entries: checked, offline, certificates: HashMap::new() })
+    }
+
+    /// With the certificates of each `HOST[:PORT]`, as it stands in a reference.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: HashMap<String, Certificates>) -> Self {
+        self.certificates = certificates;
+        self
+    }
+
+    /// What belongs to this `HOST[:PORT]` and no other.
+    pub fn certificates(&self, host: &str) -> Option<&Certificates> {
+        self.certificates.get(host)
     }
 
     /// Whether only layouts may answer.
@@ -143,11 +192,9 @@ impl Settings {
     /// The hosts that the settings name, with their ports.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().flat_map(|entry| {
-            let own = match &entry.prefix {
-                Prefix::Every => None,
-                Prefix::Host { host, .. } => Some(host.as_str()),
-            };
-            own.into_iter().chain(entry.mirrors.iter().map(Mirror::host))
+            let realms = entry.token_realms.iter().map(|url| &url[url::Position::BeforeHost..url::Position::AfterPort]);
+            let places = entry.location.iter().chain(&entry.mirrors).map(Mirror::host);
+            entry.prefix.host().into_iter().chain(places).chain(realms)
         })
     }
 }
@@ -155,22 +202,56 @@ impl Settings {
 impl Entry {
     fn new(raw: RawEntry) -> Result<Self, SettingsError> {
         let prefix = Prefix::parse(&raw.prefix).ok_or_else(|| SettingsError::Prefix(raw.prefix.clone()))?;
-        if raw.layout.is_some() && (!raw.mirrors.is_empty() || raw.only_mirrors || raw.insecure || raw.ca.is_some()) {
+        let transport = !raw.mirrors.is_empty() || raw.only_mirrors || raw.insecure || raw.ca.is_some();
+        if raw.layout.is_some() && (transport || !raw.token_realms.is_empty() || raw.location.is_some()) {
             return Err(SettingsError::Layout(raw.prefix));
         }
         if raw.only_mirrors && raw.mirrors.is_empty() {
             return Err(SettingsError::NoMirror(raw.prefix));
         }
+        if prefix == Prefix::Every && !raw.token_realms.is_empty() {
+            return Err(SettingsError::RealmOfAll(raw.prefix));
+        }
+        let location = raw.location.map(|text| match Mirror::parse(&text).filter(|place| place.scheme().is_none()) {
+            Some(place) => Ok(place),
+            None => Err(SettingsError::Location(text)),
+        });
         let mut mirrors = Vec::with_capacity(raw.mirrors.len());
-        for text in raw.mirrors {
-            let Some(mirror) = Mirror::parse(&text) else { return Err(SettingsError::Mirror(text)) };
-            if mirror.scheme == Some(Scheme::Http) && !raw.insecure && !is_loopback(&mirror.host) {
-                return Err(SettingsError::PlainMirror(text));
+        for RawMirror { location, insecure, pull } in raw.mirrors {
+            let Some(mut mirror) = Mirror::parse(&location) else { return Err(SettingsError::Mirror(location)) };
+            let insecure = insecure.unwrap_or(raw.insecure);
+            if mirror.scheme() == Some(Scheme::Http) && !insecure && !is_loopback(mirror.host()) {
+                return Err(SettingsError::PlainMirror(location));
             }
+            (mirror.insecure, mirror.pull) = (insecure, pull);
             mirrors.push(mirror);
         }
-        let RawEntry { only_mirrors, insecure, ca, layout, .. } = raw;
-        Ok(Self { prefix, mirrors, only_mirrors, insecure, ca, layout })
+        let mut token_realms = Vec::with_capacity(raw.token_realms.len());
+        for text in raw.token_realms {
+            let Some(url) = place::realm(&text) else { return Err(SettingsError::Realm(text)) };
+            if url.scheme() == "http" && !raw.insecure && !url.host_str().is_some_and(is_loopback) {
+                return Err(SettingsError::PlainRealm(text));
+            }
+            token_realms.push(url);
+        }
+        let RawEntry { only_mirrors, insecure, blocked, ca, layout, .. } = raw;
+        let location = location.transpose()?;
+        Ok(Self { prefix, location, mirrors, only_mirrors, insecure, blocked, ca, token_realms, layout })
+    }
+
+    /// Where the registry itself is asked, in place of what lies below the prefix.
+    pub fn location(&self) -> Option<&Mirror> {
+        self.location.as_ref()
+    }
+
+    /// Whether nothing below the prefix is ever asked for.
+    pub fn blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Token servers on other hosts or ports that the registry may send us to.
+    pub fn token_realms(&self) -> &[Url] {
+        &self.token_realms
     }
 
     /// The mirrors, in the order they are tried.
@@ -200,90 +281,8 @@ impl Entry {
 
     /// What of `path` lies below this prefix: the part that a mirror's own path goes in front of.
     pub fn below<'a>(&self, path: &'a str) -> &'a str {
-        match &self.prefix {
-            Prefix::Host { path: prefix, .. } if !prefix.is_empty() => {
-                path.strip_prefix(prefix.as_str()).map_or(path, |rest| rest.trim_start_matches('/'))
-            }
-            _ => path,
-        }
+        self.prefix.rest(path)
     }
-}
-
-impl Mirror {
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (Some(Scheme::Http), rest),
-            Some(("https", rest)) => (Some(Scheme::Https), rest),
-            Some(_) => return None,
-            None => (None, text),
-        };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !reference::is_host(host) || !(path.is_empty() || reference::is_path(path)) {
-            return None;
-        }
-        Some(Self { scheme, host: reference::canonical_host(host), path: path.to_owned() })
-    }
-
-    /// The scheme, where it is written.
-    pub fn scheme(&self) -> Option<Scheme> {
-        self.scheme
-    }
-
-    /// Host in lower case, with its port where one is written.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The path in front of every repository; empty for none.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-}
-
-impl Prefix {
-    fn parse(text: &str) -> Option<Self> {
-        if text == EVERY {
-            return Some(Self::Every);
-        }
-        let (host, path) = text.split_once('/').unwrap_or((text, ""));
-        // A single label can't be the host of a reference, so it would never fit: most likely a forgotten `docker.io/`.
-        let named = host.contains(['.', ':']) || host.eq_ignore_ascii_case("localhost");
-        if !named || !reference::is_host(host) || !(path.is_empty() || reference::is_path(path)) {
-            return None;
-        }
-        Some(Self::Host { host: reference::canonical_host(host), path: path.to_owned() })
-    }
-
-    fn fits(&self, host: &str, path: &str) -> bool {
-        match self {
-            Self::Every => true,
-            Self::Host { host: own, path: prefix } => {
-                own == host
-                    && path
-                        .strip_prefix(prefix.as_str())
-                        .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
-            }
-        }
-    }
-
-    fn length(&self) -> usize {
-        match self {
-            Self::Every => 0,
-            Self::Host { host, path } => 1 + host.len() + path.len(),
-        }
-    }
-}
-
-/// Whether `host` (a port may follow) names this machine: `localhost`, `127.0.0.0/8` or `[::1]`, as Docker has it.
-pub fn is_loopback(host: &str) -> bool {
-    let name = match host.rfind(':') {
-        Some(at) if !host.ends_with(']') => &host[..at],
-        _ => host,
-    };
-    name == "localhost"
-        || name == "[::1]"
-        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -322,6 +321,38 @@ mod tests {
     }
 
     #[test]
+    fn wildcards_stand_for_the_hosts_below_a_domain() {
+        let entries = ["*", "*.corp.io", "*.a.corp.io", "x.corp.io", "x.corp.io/team"];
+        let raw = entries.iter().map(|text| RawEntry { ca: Some(text.into()), ..prefix(text) }).collect();
+        let settings = Settings::new(raw, false).unwrap();
+        let rows = [
+            ("corp.io/x", "*"),
+            ("b.corp.io/x", "*.corp.io"),
+            ("c.b.corp.io/x", "*.corp.io"),
+            ("b.corp.io:5000/x", "*.corp.io"),
+            ("b.a.corp.io/x", "*.a.corp.io"),
+            ("a.corp.io/x", "*.corp.io"),
+            ("x.corp.io/x", "x.corp.io"),
+            ("x.corp.io/team/x", "x.corp.io/team"),
+            ("evilcorp.io/x", "*"),
+            ("b.corp.io.evil.com/x", "*"),
+        ];
+        for (name, fits) in rows {
+            let repository = Reference::parse(name).unwrap().repository().clone();
+            assert_eq!(settings.entry(&repository).unwrap().ca(), Some(Path::new(fits)), "{name}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        let here =
+            ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]", "[::1]:5000", "[0:0::0:1]:80"];
+        let elsewhere = ["localhost.io", "a.localhost", "128.0.0.1", "[::2]:80", "[::ffff:7f00:1]", "0.0.0.0", "127.1"];
+        assert!(here.iter().all(|host| is_loopback(host)));
+        assert!(!elsewhere.iter().any(|host| is_loopback(host)));
+    }
+
+    #[test]
     fn no_entry_fits_by_accident() {
         let settings = Settings::new(vec![prefix("docker.io/acme")], true).unwrap();
         assert!(settings.offline());
@@ -332,7 +363,7 @@ mod tests {
     #[test]
     fn mirrors_parse_and_keep_their_scheme() {
         let raw = RawEntry {
-            mirrors: vec!["M.corp:5000/hub".into(), "http://127.0.0.1:5000".into(), "https://m.io/a/b/".into()],
+            mirrors: ["M.corp:5000/hub", "http://127.0.0.1:5000", "https://m.io/a/b/"].map(Into::into).to_vec(),
             ..prefix("DOCKER.IO")
         };
         let settings = Settings::new(vec![raw], false).unwrap();
@@ -358,6 +389,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         use SettingsError as E;
+        let realm = |name: &str, text: &str| RawEntry { token_realms: vec![text.into()], ..prefix(name) };
         let mirror = |text: &str| RawEntry { mirrors: vec![text.into()], ..prefix("docker.io") };
         let rows = [
             (prefix(""), E::Prefix(String::new())),
@@ -366,7 +398,22 @@ mod tests {
             (prefix("x.io/Acme"), E::Prefix("x.io/Acme".into())),
             (prefix("x.io/a/"), E::Prefix("x.io/a/".into())),
             (prefix("x.io/*"), E::Prefix("x.io/*".into())),
-            (prefix("*.x.io"), E::Prefix("*.x.io".into())),
+            (prefix("x.*.io"), E::Prefix("x.*.io".into())),
+            (prefix("*.x.io/a"), E::Prefix("*.x.io/a".into())),
+            (prefix("*.x.io:5000"), E::Prefix("*.x.io:5000".into())),
+            (prefix("*.*.io"), E::Prefix("*.*.io".into())),
+            (prefix("x.io/a:1"), E::Prefix("x.io/a:1".into())),
+            (RawEntry { location: Some("https://y.io".into()), ..prefix("x.io") }, E::Location("https://y.io".into())),
+            (RawEntry { location: Some("u@y.io".into()), ..prefix("x.io") }, E::Location("u@y.io".into())),
+            (
+                RawEntry { location: Some("y.io".into()), layout: Some("l".into()), ..prefix("x.io") },
+                E::Layout("x.io".into()),
+            ),
+            (realm("x.io", "auth.io/token"), E::Realm("auth.io/token".into())),
+            (realm("x.io", "https://u:p@auth.io/token"), E::Realm("https://u:p@auth.io/token".into())),
+            (realm("x.io", "https://auth.io/token?x=1"), E::Realm("https://auth.io/token?x=1".into())),
+            (realm("x.io", "http://auth.io/token"), E::PlainRealm("http://auth.io/token".into())),
+            (realm("*", "https://auth.io/token"), E::RealmOfAll("*".into())),
             (mirror("ftp://m.io"), E::Mirror("ftp://m.io".into())),
             (mirror("https://user@m.io"), E::Mirror("https://user@m.io".into())),
             (mirror("m.io/a?b"), E::Mirror("m.io/a?b".into())),

@@ -1,0 +1,3 @@
+module plimsoll.dev/bench
+
+go 1.25

@@ -1,0 +1,223 @@
+//! How many requests one host bears at once: it starts high, halves when the host strains, and rises with answers.
+//! Pure: the time is passed in, and nothing here sleeps or sends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits;
+
+/// What a request says of the host that it went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It answered, whatever it said.
+    Served,
+    /// It asked for fewer requests: 429.
+    Limited,
+    /// It could not: 502, 503, 504, a time-out, a reset.
+    Failed,
+    /// Nothing that tells: dropped on our side, or a plain 500.
+    Unclear,
+}
+
+/// The pace of one host.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    most: usize,
+    limit: usize,
+    running: usize,
+    /// Answers since the limit last changed.
+    served: usize,
+    /// Requests started so far; the number of a request is what it was before.
+    started: u64,
+    /// Requests with a lower number were under way at the last cut, which was for them too.
+    cut_at: u64,
+    rests_until: Option<Instant>,
+    strained: Option<Strain>,
+}
+
+/// Failures without an answer in between.
+#[derive(Clone, Copy, Debug)]
+struct Strain {
+    since: Instant,
+    cuts: u32,
+    last: Outcome,
+}
+
+impl Pace {
+    /// At most `most` at once, and no fewer to begin with.
+    pub(crate) fn new(most: usize) -> Self {
+        let most = most.max(1);
+        Self { most, limit: most, running: 0, served: 0, started: 0, cut_at: 0, rests_until: None, strained: None }
+    }
+
+    /// Whether another request may start now.
+    pub(crate) fn may_start(&self, now: Instant) -> bool {
+        self.running < self.limit && self.resting(now).is_none()
+    }
+
+    /// Until when the host wants no request at all; `None` when it takes them.
+    pub(crate) fn resting(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| *until > now)
+    }
+
+    /// The last kind of failure, once the host has failed for so long that it is asked no more.
+    pub(crate) fn given_up(&self, now: Instant) -> Option<Outcome> {
+        let strain = self.strained.as_ref()?;
+        let long = now.saturating_duration_since(strain.since) >= limits::PATIENCE;
+        (long && strain.cuts >= limits::ATTEMPTS).then_some(strain.last)
+    }
+
+    /// Starts a request and tells its number.
+    pub(crate) fn start(&mut self) -> u64 {
+        self.running += 1;
+        self.started += 1;
+        self.started - 1
+    }
+
+    /// Ends the request of that number.
+    pub(crate) fn end(&mut self, number: u64, outcome: Outcome, now: Instant) {
+        self.running -= 1;
+        match outcome {
+            Outcome::Served => {
+                self.strained = None;
+                self.served += 1;
+                // One more for each round of answers: a host that strained is not hit as hard at once.
+                if self.served >= self.limit && self.limit < self.most {
+                    self.limit += 1;
+                    self.served = 0;
+                }
+            }
+            Outcome::Limited | Outcome::Failed => self.strain(number, outcome, now),
+            Outcome::Unclear => {}
+        }
+    }
+
+    /// Halves, once for all requests that were under way together.
+    fn strain(&mut self, number: u64, outcome: Outcome, now: Instant) {
+        let strain = self.strained.get_or_insert(Strain { since: now, cuts: 0, last: outcome });
+        strain.last = outcome;
+        if number < self.cut_at {
+            return;
+        }
+        strain.cuts = strain.cuts.saturating_add(1);
+        self.cut_at = self.started;
+        self.limit = (self.limit / 2).max(1);
+        self.served = 0;
+    }
+
+    /// Lets the whole host rest; a rest is never shortened by another.
+    pub(crate) fn rest(&mut self, now: Instant, wait: Duration) {
+        self.rests_until = self.rests_until.max(Some(now + wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn many(pace: &mut Pace, count: usize, outcome: Outcome, now: Instant) {
+        let numbers: Vec<u64> = (0..count).map(|_| pace.start()).collect();
+        for number in numbers {
+            pace.end(number, outcome, now);
+        }
+    }
+
+    #[test]
+    fn a_window_of_failures_halves_once() {
+        let now = Instant::now();
+        let mut pace = Pace::new(32);
+        let limits: Vec<usize> = (0..7)
+            .map(|_| {
+                let at_once = pace.limit;
+                many(&mut pace, at_once, Outcome::Limited, now);
+                pace.limit
+            })
+            .collect();
+        assert_eq!(limits, [16, 8, 4, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn it_rises_by_one_for_each_round_of_answers() {
+        let now = Instant::now();
+        let mut pace = Pace::new(8);
+        many(&mut pace, 8, Outcome::Failed, now);
+        many(&mut pace, 3, Outcome::Served, now);
+        assert_eq!(pace.limit, 4);
+        many(&mut pace, 1, Outcome::Served, now);
+        assert_eq!(pace.limit, 5);
+        many(&mut pace, 1_000, Outcome::Served, now);
+        assert_eq!(pace.limit, 8);
+        many(&mut pace, 10, Outcome::Unclear, now);
+        assert_eq!(pace.limit, 8);
+    }
+
+    #[test]
+    fn a_rest_is_for_the_whole_host_and_never_shortened() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut pace = Pace::new(8);
+        pace.rest(now, second * 5);
+        pace.rest(now, second);
+        assert!(!pace.may_start(now) && !pace.may_start(now + second * 4));
+        assert_eq!(pace.resting(now + second), Some(now + second * 5));
+        assert!(pace.may_start(now + second * 5));
+    }
+
+    #[test]
+    fn only_a_host_that_fails_for_long_is_given_up() {
+        let now = Instant::now();
+        let late = now + limits::PATIENCE;
+        let mut pace = Pace::new(8);
+        for _ in 0..10 {
+            many(&mut pace, 8, Outcome::Limited, now);
+        }
+        assert_eq!(pace.given_up(now), None, "a short trouble");
+        assert_eq!(pace.given_up(late), Some(Outcome::Limited));
+        many(&mut pace, 1, Outcome::Served, late);
+        assert_eq!(pace.given_up(late), None, "it has answered");
+        many(&mut pace, 8, Outcome::Failed, late);
+        assert_eq!(pace.given_up(late + limits::PATIENCE), None, "one failure is not many");
+    }
+
+    proptest! {
+        #[test]
+        fn the_limit_stays_in_its_bounds_and_something_may_always_run(
+            most in 1_usize..70,
+            steps in prop::collection::vec((0_u8..8, 0_usize..100), 0..400),
+        ) {
+            let mut now = Instant::now();
+            let mut pace = Pace::new(most);
+            let mut under_way = Vec::new();
+            for (what, which) in steps {
+                match what {
+                    0..=3 if pace.may_start(now) => under_way.push(pace.start()),
+                    4..=6 if !under_way.is_empty() => {
+                        let number = under_way.swap_remove(which % under_way.len());
+                        let outcome = [Outcome::Served, Outcome::Limited, Outcome::Failed][usize::from(what - 4)];
+                        let before = pace.limit;
+                        pace.end(number, outcome, now);
+                        prop_assert!(pace.limit >= before / 2 && pace.limit <= before + 1);
+                    }
+                    7 => {
+                        now += Duration::from_millis(which as u64);
+                        if which % 5 == 0 {
+                            pace.rest(now, Duration::from_millis(which as u64));
+                        }
+                    }
+                    _ => {}
+                }
+                prop_assert!((1..=most).contains(&pace.limit));
+                prop_assert_eq!(pace.running, under_way.len());
+                prop_assert!(pace.running > 0 || pace.may_start(now) || pace.resting(now).is_some());
+            }
+            for number in under_way {
+                pace.end(number, Outcome::Unclear, now);
+            }
+            now += Duration::from_secs(1);
+            many(&mut pace, most * most + most, Outcome::Served, now);
+            prop_assert_eq!(pace.limit, most);
+        }
+    }
+}
