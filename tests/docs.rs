@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -85,7 +86,7 @@ fn the_readmes_transcripts() {
         let answer = support::answer(&output);
         // the shop breaks its policy on purpose
         assert_eq!(answer.code, i32::from(command.starts_with("check ")), "{command}: {}", answer.stderr);
-        expected += &format!("<!-- transcript: {command} -->\n```\n{}```\n{after}", answer.stdout);
+        let _ = write!(expected, "<!-- transcript: {command} -->\n```\n{}```\n{after}", answer.stdout);
         count += 1;
     }
     assert_eq!(count, 2);

@@ -505,3 +505,87 @@ fn an_artifact_is_shown_as_one() {
     assert!(answer.stdout.contains("none of an image: application/vnd.oci.empty.v1+json"));
     assert!(server.lines().iter().all(|line| !line.contains("/blobs/")), "{:?}", server.lines());
 }
+
+#[test]
+fn rule_3_a_config_or_child_of_another_size_or_type_is_not_believed() {
+    let server = Server::start(Behaviour::default());
+    let body = config("amd64").to_string();
+    let digest = server.push_blob("library/app", body.clone());
+    let image = |size: usize| {
+        serde_json::json!({"schemaVersion": 2, "mediaType": OCI_IMAGE, "layers": [],
+            "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": size}})
+    };
+    tag(&server, "whole", OCI_IMAGE, &image(body.len()));
+    tag(&server, "short", OCI_IMAGE, &image(body.len() - 1));
+    let good = push(&server, &config("amd64"), &[1], &Value::Null);
+    let (mut size, mut kind) = (good.clone(), good.clone());
+    size["size"] = 5.into();
+    kind["mediaType"] = registry::DOCKER_IMAGE.into();
+    tag(&server, "size", OCI_INDEX, &index(&[(&good, "linux", "amd64"), (&size, "linux", "arm64")]));
+    tag(&server, "kind", OCI_INDEX, &index(&[(&good, "linux", "amd64"), (&kind, "linux", "arm64")]));
+    let repository = at(&server);
+    for (name, code, why) in [
+        ("whole", 0, ""),
+        ("short", 3, "the manifest says"),
+        ("size", 3, "the index says 5"),
+        ("kind", 3, "the index says application/vnd.docker"),
+    ] {
+        let answer = run(&repository, "inspect", &[&format!("app:{name}")]);
+        assert_eq!(answer.code, code, "{name}: {}", answer.stderr);
+        assert!(answer.stdout.contains(why), "{name}: {}", answer.stdout);
+    }
+    let short = run(&repository, "resolve", &["app:short", "--format", "json"]);
+    assert_eq!((short.code, short.json()[0]["digest"].is_null()), (3, true));
+    assert_eq!(run(&repository, "resolve", &["app:size", "--platform", "linux/arm64"]).code, 3);
+    assert_eq!(run(&repository, "resolve", &["app:size", "--platform", "linux/amd64"]).code, 0);
+}
+
+#[test]
+fn rule_19_indexes_in_indexes_are_followed_and_end() {
+    let server = Server::start(Behaviour::default());
+    let image = push(&server, &config("amd64"), &[1], &Value::Null);
+    let mut top = index(&[(&image, "linux", "amd64")]);
+    for depth in 1..=4 {
+        tag(&server, &depth.to_string(), OCI_INDEX, &top);
+        let bytes = top.to_string();
+        let digest = server.push_digest("library/app", bytes.clone(), OCI_INDEX);
+        let child = serde_json::json!({"mediaType": OCI_INDEX, "digest": digest, "size": bytes.len()});
+        top = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]});
+    }
+    let many: Vec<Value> = (0..600)
+        .map(|at: u32| {
+            let mut child = descriptor(&Digest::sha256(&at.to_ne_bytes()), "x");
+            child["platform"] = serde_json::json!({"os": "linux", "architecture": "amd64"});
+            child
+        })
+        .collect();
+    let half = |mark: &str| {
+        let body = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": many, "annotations": {"mark": mark}});
+        let bytes = body.to_string();
+        let digest = server.push_digest("library/app", bytes.clone(), OCI_INDEX);
+        serde_json::json!({"mediaType": OCI_INDEX, "digest": digest, "size": bytes.len()})
+    };
+    let halves = [half("one"), half("two")];
+    tag(
+        &server,
+        "one",
+        OCI_INDEX,
+        &serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": halves[..1]}),
+    );
+    tag(
+        &server,
+        "many",
+        OCI_INDEX,
+        &serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": halves}),
+    );
+    let repository = at(&server);
+    for (name, code) in [("1", 0), ("2", 0), ("3", 0), ("4", 3), ("one", 0), ("many", 3)] {
+        let answer = run(&repository, "resolve", &[&format!("app:{name}"), "--format", "json"]);
+        assert_eq!(answer.code, code, "{name}: {}", answer.stderr);
+        if name.len() == 1 && code == 0 {
+            assert_eq!(answer.json()[0]["platforms"], json(r#"["linux/amd64"]"#), "{name}");
+        }
+    }
+    assert_eq!(run(&repository, "inspect", &["app:3"]).code, 0);
+    assert_eq!(run(&repository, "inspect", &["app:4"]).code, 3);
+}
