@@ -193,18 +193,12 @@ pub(crate) fn watched<T>(
         .build()
         .context("can't start the network runtime")?;
     let bar = print::progress(quiet);
-    let warn = || {
-        let warnings = watch.warnings();
-        if !warnings.is_empty() {
-            bar.suspend(|| print::err(&warnings));
-        }
-    };
     let outcome = runtime.block_on(asking(&|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        warn();
+        watch.look(&bar);
     }));
-    warn();
+    watch.look(&bar);
     bar.finish_and_clear();
     if verbose {
         watch.all();
