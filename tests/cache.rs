@@ -356,7 +356,9 @@ fn the_key_is_the_repository_the_way_and_the_digest() {
                 assert!(!found, "{record:?} as {file:?}");
             }
         }
-        new.iter().for_each(|file| drop(fs::remove_file(file)));
+        for file in &new {
+            fs::remove_file(file).unwrap();
+        }
     }
 }
 
