@@ -322,26 +322,27 @@ mod tests {
     #[tokio::test]
     async fn a_slow_host_does_not_come_to_hold_all_permits() {
         let permits = Permits::new(4);
-        let slow: Vec<_> = (0..8)
-            .map(|_| {
-                let permits = Arc::clone(&permits);
-                tokio::spawn(async move {
-                    let _permit = permits.take("slow", Place::Last).await;
-                    std::future::pending::<()>().await;
-                })
-            })
-            .collect();
-        let quick = || permits.take("quick", Place::Last);
-        // What was free at first is theirs; from then on each gets its half.
-        let first = tokio::join!(quick(), quick());
-        tokio::task::yield_now().await;
-        drop(first);
-        for _ in 0..50 {
-            let two = tokio::join!(quick(), quick());
-            tokio::task::yield_now().await;
-            drop(two);
+        let mut slow = Vec::new();
+        for _ in 0..4 {
+            slow.push(permits.take("slow", Place::Last).await.unwrap());
         }
-        slow.iter().for_each(tokio::task::JoinHandle::abort);
+        let (sender, mut granted) = tokio::sync::mpsc::unbounded_channel();
+        for host in ["slow", "slow", "slow", "quick", "quick", "quick"] {
+            let (permits, sender) = (Arc::clone(&permits), sender.clone());
+            tokio::spawn(async move {
+                let permit = permits.take(host, Place::Last).await.unwrap();
+                let _ = sender.send((host, permit));
+            });
+            tokio::task::yield_now().await;
+        }
+        // Two of the slow host's end: the other gets both, and keeps its half when one of its own ends.
+        drop(slow.pop());
+        let (first, permit) = granted.recv().await.unwrap();
+        drop(slow.pop());
+        let (second, _held) = granted.recv().await.unwrap();
+        drop(permit);
+        let (third, _other) = granted.recv().await.unwrap();
+        assert_eq!([first, second, third], ["quick"; 3]);
     }
 
     #[tokio::test]
