@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use plimsoll::registry::registries_conf;
 use plimsoll::rule::built_in::{BUILT_INS, BuiltIn};
 use plimsoll::rule::kind::RuleKind;
 use plimsoll::rule::table::RULES;
@@ -62,6 +63,36 @@ fn resolve_and_inspect_schemas() {
     {
         let text = serde_json::to_string_pretty(&schema).expect("JSON");
         held(&format!("docs/{name}.schema.json"), &format!("{text}\n"));
+    }
+}
+
+#[test]
+fn the_page_of_registries_holds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/registries.md")).expect("the page").replace("\r\n", "\n");
+    let blocks = |language: &str| -> Vec<&str> {
+        let start = format!("```{language}\n");
+        let starts = page.split(start.as_str()).skip(1);
+        starts.map(|rest| rest.split("```").next().expect("an end")).collect()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let named = folder.path().join("registries.conf");
+    for example in blocks("toml") {
+        fs::write(&named, example).expect("written");
+        let places = registries_conf::Places { named: Some(named.clone()), ..registries_conf::Places::default() };
+        assert_eq!(registries_conf::read(&places).expect("the example is read").entries.len(), 3);
+    }
+    // The second one is an entry of the first.
+    let [whole, entry] = blocks("yaml")[..] else { panic!("two examples") };
+    for example in [whole.to_owned(), format!("{whole}{entry}")] {
+        plimsoll::policy::load_config(&example, "gate.conf").unwrap_or_else(|error| panic!("{error}"));
+    }
+    let code = fs::read_to_string(root.join("src/cli/machine.rs")).expect("the code");
+    for variable in ["CONTAINERS_REGISTRIES_CONF", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"]
+        .into_iter()
+        .chain(["DOCKER_CONFIG", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "PLIMSOLL_ETC"])
+    {
+        assert!(page.contains(variable) && code.contains(&format!("\"{variable}\"")), "{variable}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! podman's `registries.conf`, version 2, with its drop-ins: mirrors, other locations, `insecure`, blocked registries.
 //! What it says of short names is left out on purpose: here a short name always means the Hub.
 //!
+//! Longer than most files: half of it is the table of what is refused, and where.
+//!
 //! Source: containers-registries.conf.5, containers-registries.conf.d.5.
 
 use std::fs;

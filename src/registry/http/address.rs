@@ -1,5 +1,7 @@
 //! Which addresses a request may reach, before and after DNS.
 //! Link-local and metadata addresses are never asked; this machine only where its name says so.
+//!
+//! Longer than most files, because the attacks stand beside what stops each of them.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

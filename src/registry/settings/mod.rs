@@ -1,5 +1,7 @@
 //! The settings of transport, checked once: which registry has which mirrors, TLS and layout.
 //! Plain values; it reads no file, no environment and no policy, and refuses what contradicts itself.
+//!
+//! Longer than most files: every contradiction has its error, and every error its row in the tests.
 
 mod place;
 mod prefix;
