@@ -47,7 +47,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         }
     });
     let answers: BTreeMap<String, Result<Outline, InspectError>> =
-        named::wait(stream::iter(asking).buffer_unordered(arguments.asking.jobs).collect())?;
+        named::wait(stream::iter(asking).buffer_unordered(arguments.asking.reaching.jobs).collect())?;
     bar.finish_and_clear();
 
     let mut exit = Exit::Clean;
@@ -76,7 +76,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
     if output.verbose {
         watch.all();
     }
-    network.say(output);
+    network.say(output.quiet, output.verbose);
     if output.verbose && !layouts.is_empty() {
         print::err(&format!("images from layouts on disk: {}\n", visible_lines(&layouts.join(", "))));
     }

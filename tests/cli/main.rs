@@ -15,6 +15,7 @@ mod quickstart;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;
+mod vendoring;
 mod what_is_read;
 
 use std::fs;

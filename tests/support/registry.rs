@@ -195,18 +195,42 @@ pub struct Certificate {
 
 impl Certificate {
     pub fn new() -> Self {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        Self::made(None)
+    }
+
+    /// One that speaks only to who shows the certificate `client` (PEM).
+    pub fn wanting(client: &str) -> Self {
+        Self::made(Some(client))
+    }
+
+    fn made(client: Option<&str>) -> Self {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a server configuration");
+            .expect("protocol versions");
+        let config = match client {
+            None => config.with_no_client_auth(),
+            Some(pem) => {
+                use rustls::pki_types::pem::PemObject as _;
+                let mut roots = rustls::RootCertStore::empty();
+                let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+                roots.add(certificate).expect("a root");
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                config.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).expect("a server configuration");
         Self { pem: made.cert.pem(), config: Arc::new(config) }
     }
+}
+
+/// A certificate for a client and its key, PEM.
+pub fn client_pair() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
 /// A running registry; it ends with the value.
@@ -241,12 +265,19 @@ struct Content {
 impl Server {
     /// Listens on a free port of 127.0.0.1.
     pub fn start(behaviour: Behaviour) -> Self {
+        Self::start_at("127.0.0.1", behaviour).expect("a free port")
+    }
+
+    /// Listens on a free port of `address`; `None` where this machine has no such address.
+    pub fn start_at(address: &'static str, behaviour: Behaviour) -> Option<Self> {
+        let listener = std::net::TcpListener::bind((address, 0)).ok()?;
+        listener.set_nonblocking(true).expect("a socket");
         let (send_port, port) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
                 let port = listener.local_addr().expect("an address").port();
                 let shared = Arc::new(Shared {
                     behaviour,
@@ -264,7 +295,12 @@ impl Server {
             });
         });
         let (port, shared) = port.recv().expect("the server starts");
-        Self { shared, port, end: Some(end), thread: Some(thread) }
+        Some(Self { shared, port, end: Some(end), thread: Some(thread) })
+    }
+
+    /// Empties the log.
+    pub fn forget(&self) {
+        self.shared.log.lock().unwrap().clear();
     }
 
     /// `127.0.0.1:PORT`.
