@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use plimsoll::inspect::{InspectError, Outline, outline};
 use plimsoll::outcome::Exit;
+use plimsoll::outline::{Outline, OutlineError, outline};
 use plimsoll::reference::Reference;
 use plimsoll::registry::Want;
 use plimsoll::report::resolve::{Resolution, json, text};
@@ -46,7 +46,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
             (name, answer)
         }
     });
-    let answers: BTreeMap<String, Result<Outline, InspectError>> =
+    let answers: BTreeMap<String, Result<Outline, OutlineError>> =
         named::wait(stream::iter(asking).buffer_unordered(arguments.asking.reaching.jobs).collect())?;
     bar.finish_and_clear();
 

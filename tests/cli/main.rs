@@ -6,6 +6,7 @@ mod caching;
 mod following;
 #[cfg(unix)]
 mod hard_places;
+mod images;
 mod other_commands;
 mod output;
 mod pinning;

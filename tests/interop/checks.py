@@ -67,8 +67,9 @@ class Plimsoll:
         return f"\n  {command} " in self.help()
 
     def environment(self, **more):
-        """Nothing of the caller's environment but the search path."""
-        clean = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8",
+        """Nothing of the caller's environment but the search path, and nothing of the machine's own settings."""
+        clean = {"PLIMSOLL_ETC": str(self.home / "etc"), "PATH": os.environ["PATH"],
+                 "HOME": str(self.home), "LANG": "C.UTF-8",
                  "XDG_CACHE_HOME": str(self.home / "cache"), "XDG_CONFIG_HOME": str(self.home / "config")}
         clean.update(more)
         return clean

@@ -32,7 +32,7 @@ def commands(suite, wanted):
 
 def counted(suite, registry, what, command, wanted, most, login):
     """One command: the right digests, by no more requests than it takes, token requests among them."""
-    scene = Scene(suite, [{"prefix": registry.host, "insecure": True}], login)
+    scene = Scene(suite, suite.settings(registry), login)
     scene.manifest(wanted)
     before, tokens = len(registry.requests()), len(suite.tokens.asked)
     ran = scene.run(*command)

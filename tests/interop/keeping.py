@@ -16,7 +16,7 @@ def cache(suite, registry, names):
         return
     checks, what = suite.checks, f"{registry.name}: cache"
     suite.push(registry, names)
-    scene = Scene(suite, [{"prefix": registry.host, "insecure": True}], rules=CONTENT)
+    scene = Scene(suite, suite.settings(registry), rules=CONTENT)
     scene.manifest([f"{registry.host}/{name}" for name in names])
 
     def asked(case, *more):
@@ -50,7 +50,7 @@ def vendor(suite, registry, names):
     checks, what = suite.checks, f"{registry.name}: vendor"
     suite.push(registry, names)
     texts = [f"{registry.host}/{name}" for name in names]
-    scene = Scene(suite, [{"prefix": registry.host, "insecure": True}], rules=CONTENT)
+    scene = Scene(suite, suite.settings(registry), rules=CONTENT)
     scene.manifest(texts)
     online = scene.run("check", "--now", NOW, "--format", "json")
     out = scene.tree.parent / "vendored"

@@ -15,7 +15,7 @@ def kind(suite, server):
     names = readable(suite, server)
     open_to_all = suite.start(server, name)
     suite.push(open_to_all, names)
-    settings = [{"prefix": open_to_all.host, "insecure": True}]
+    settings = suite.settings(open_to_all)
     full_circle(suite, open_to_all, names, settings)
     plain.missing(suite, open_to_all, settings)
     plain.asked_once(suite, open_to_all, settings)
@@ -70,7 +70,7 @@ def passwords(suite, server, name, names):
     """A password out of Docker's config.json."""
     registry = suite.start(server, f"{name}-basic", login="basic")
     suite.push(registry, names)
-    settings = [{"prefix": registry.host, "insecure": True}]
+    settings = suite.settings(registry)
     full_circle(suite, registry, names, settings, logins.auths(registry.host))
     wrong(suite, registry, names, settings)
 
@@ -79,7 +79,7 @@ def tokens(suite, server, name, names):
     """A token for a password, which the registry verifies by the certificate of the token server."""
     registry = suite.start(server, f"{name}-bearer", login=suite.tokens)
     suite.push(registry, names)
-    settings = [{"prefix": registry.host, "insecure": True}]
+    settings = suite.settings(registry)
     full_circle(suite, registry, names, settings, logins.auths(registry.host))
     wrong(suite, registry, names, settings)
 

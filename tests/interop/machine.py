@@ -10,7 +10,7 @@ from suite import FEW, LENIENT, Scene, full_circle, undecided
 def home_of(scene, *, configs=(), certificates=()):
     """Give a scene a home of its own with `registries.conf` and folders of `certs.d`: {host: {name: file}}."""
     home = scene.tree.parent / "home"
-    containers = home / "config" / "containers"
+    containers = home / ".config" / "containers"
     containers.mkdir(parents=True)
     for text in configs:
         (containers / "registries.conf").write_text(text)
@@ -19,7 +19,7 @@ def home_of(scene, *, configs=(), certificates=()):
         folder.mkdir(parents=True)
         for name, file in files.items():
             shutil.copy(file, folder / name)
-    scene.environment.update(HOME=str(home), XDG_CONFIG_HOME=str(home / "config"))
+    scene.environment["HOME"] = str(home)
 
 
 def client_certificates(suite, kind):

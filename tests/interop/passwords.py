@@ -15,7 +15,7 @@ def passwords(suite, registry):
     """Docker's config.json with a password, a helper and a store; then each of them wrong."""
     checks, host = suite.checks, registry.host
     suite.push(registry, FEW)
-    settings = [{"prefix": host, "insecure": True}]
+    settings = suite.settings(registry)
     full_circle(suite, registry, FEW, settings, logins.auths(host))
     texts = [f"{host}/{name}" for name in FEW]
     for case, login in {"no password": None, "an empty config.json": {}, "a wrong password": logins.auths(host, logins.WRONG),
@@ -96,7 +96,7 @@ def tokens(suite, registry):
     """A token endpoint: a password, a refresh token, a wrong password, a foreign realm."""
     checks, host = suite.checks, registry.host
     suite.push(registry, FEW)
-    settings = [{"prefix": host, "insecure": True}]
+    settings = suite.settings(registry)
     full_circle(suite, registry, FEW, settings, logins.auths(host))
     texts = [f"{host}/{name}" for name in FEW]
     for case, login in {"no password": None, "a wrong password": logins.auths(host, logins.WRONG)}.items():
@@ -118,7 +118,8 @@ def tokens(suite, registry):
 
 
 def foreign_realm(suite, registry):
-    """A registry that sends us to a realm on another host gets no credentials out of us."""
+    """A registry that sends us to a realm on another host or port, of which the settings know nothing, gets no
+    credentials out of us."""
     scene = Scene(suite, [{"prefix": registry.host, "insecure": True}], logins.auths(registry.host), rules=LENIENT)
     scene.manifest([f"{registry.host}/library/nginx:1.25"])
     before = len(suite.tokens.asked)

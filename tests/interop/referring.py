@@ -23,7 +23,7 @@ def referring(suite, registry, way):
     bare = name.rsplit(":", 1)[0]
     for kind, subject in ((SBOM, name), (SIGNATURE, name), (SIGNATURE, f"{bare}@{child}")):
         regctl.put(kind, subject)
-    scene = Scene(suite, [{"prefix": registry.host, "insecure": True}],
+    scene = Scene(suite, suite.settings(registry),
                   logins.auths(registry.host) if registry.login else None)
     found = inspect(scene, name, what)
     both = regctl.listed(name)

@@ -52,7 +52,9 @@ def logged_in(suite):
     """Passwords and tokens."""
     passwords.passwords(suite, suite.start(DockerRegistry, "basic", login="basic"))
     passwords.tokens(suite, suite.start(DockerRegistry, "bearer", login=suite.tokens))
-    passwords.foreign_realm(suite, suite.start(DockerRegistry, "foreign", login=suite.tokens, realm="127.0.0.1"))
+    for realm in ("localhost", "127.0.0.1"):
+        registry = suite.start(DockerRegistry, f"foreign-{realm}", login=suite.tokens, realm=realm)
+        passwords.foreign_realm(suite, registry)
 
 
 def encrypted(suite):

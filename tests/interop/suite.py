@@ -48,6 +48,14 @@ class Suite:
         self.trusted += [f"{name}:{registry.port}/**" for name in ("localhost", "127.0.0.1")]
         return registry
 
+    @staticmethod
+    def settings(registry):
+        """What the settings must say of a registry without TLS: that it has none, and whose tokens it wants."""
+        entry = {"prefix": registry.host, "insecure": True}
+        if registry.login not in (None, "basic"):
+            entry["token-realm"] = registry.login.realm(registry.realm)
+        return [entry]
+
     def source(self, name):
         """Where skopeo copies an image from."""
         entry = self.images[name]

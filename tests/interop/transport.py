@@ -41,18 +41,24 @@ def tls(suite, registry, stranger):
 
 
 def proxies(suite, registry, proxy):
-    """The proxy variables: used, left out by no_proxy, wrong."""
-    ca, host = [{"prefix": registry.host, "ca": str(registry.authority.certificate)}], registry.host
-    cases = {"https_proxy": ({"https_proxy": proxy.url()}, 0, True),
-             "HTTPS_PROXY": ({"HTTPS_PROXY": proxy.url()}, 0, True),
-             "no_proxy": ({"https_proxy": proxy.url(), "no_proxy": "localhost"}, 0, False),
-             "http_proxy alone": ({"http_proxy": proxy.url()}, 0, False),
-             "a wrong password for the proxy": ({"https_proxy": proxy.url(WRONG)}, 3, True),
-             "a proxy that is not there": ({"https_proxy": f"http://127.0.0.1:{servers.free_port()}"}, 3, False)}
-    for case, (variables, code, used) in cases.items():
-        scene = Scene(suite, ca, rules=LENIENT, **variables)
-        scene.manifest([f"{host}/{name}" for name in FEW])
+    """The proxy variables: used, left out by no_proxy, wrong, and not for this machine itself."""
+    host, far = registry.host, f"{servers.FAR}:{registry.port}"
+    suite.trusted.append(f"{far}/**")
+    right, missing = {"https_proxy": proxy.url()}, f"http://127.0.0.1:{servers.free_port()}"
+    cases = {"https_proxy": (right, far, 0, True),
+             "HTTPS_PROXY": ({"HTTPS_PROXY": proxy.url()}, far, 0, True),
+             "no_proxy": ({**right, "no_proxy": servers.FAR}, far, 3, False),
+             "NO_PROXY of the whole domain": ({**right, "NO_PROXY": ".interop.test"}, far, 3, False),
+             "no_proxy of another host": ({**right, "no_proxy": f"other.{servers.FAR}"}, far, 0, True),
+             "http_proxy alone": ({"http_proxy": proxy.url()}, far, 3, False),
+             "a wrong password for the proxy": ({"https_proxy": proxy.url(WRONG)}, far, 3, True),
+             "a proxy that is not there": ({"https_proxy": missing}, far, 3, False),
+             "this machine itself": (right, host, 0, False)}
+    for case, (variables, asked, code, used) in cases.items():
+        settings = [{"prefix": asked, "ca": str(registry.authority.certificate)}]
+        scene = Scene(suite, settings, rules=LENIENT, **variables)
+        scene.manifest([f"{asked}/{name}" for name in FEW])
         before = len(proxy.asked)
         scene.expect(code, f"proxies: {case}", "check")
-        suite.checks.equal({place for place, _ in proxy.asked[before:]}, {host} if used else set(),
+        suite.checks.equal({place for place, _ in proxy.asked[before:]}, {far} if used else set(),
                            f"proxies: {case}: what the proxy saw")

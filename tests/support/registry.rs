@@ -225,6 +225,13 @@ impl Certificate {
         let config = config.with_single_cert(vec![made.cert.der().clone()], key).expect("a server configuration");
         Self { pem: made.cert.pem(), config: Arc::new(config) }
     }
+
+    /// Its configuration, with these protocols on offer.
+    pub fn offering(&self, protocols: &[&[u8]]) -> Arc<rustls::ServerConfig> {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config)
+    }
 }
 
 /// A certificate for a client and its key, PEM.
@@ -248,6 +255,9 @@ struct Shared {
     /// How often each method and path was asked for.
     asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
+    connections: AtomicUsize,
+    under_way: AtomicUsize,
+    most_at_once: AtomicUsize,
     port: u16,
 }
 
@@ -285,6 +295,9 @@ impl Server {
                     log: Mutex::default(),
                     asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
+                    connections: AtomicUsize::new(0),
+                    under_way: AtomicUsize::new(0),
+                    most_at_once: AtomicUsize::new(0),
                     port,
                 });
                 send_port.send((port, Arc::clone(&shared))).expect("the test is waiting");
@@ -367,6 +380,16 @@ impl Server {
         self.shared.log.lock().unwrap().clone()
     }
 
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that were under way at one time.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_at_once.load(Ordering::SeqCst)
+    }
+
     /// [`Request::line`] of all requests.
     pub fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
@@ -387,6 +410,7 @@ impl Shared {
         loop {
             let Ok((socket, _)) = listener.accept().await else { continue };
             let shared = Arc::clone(self);
+            shared.connections.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 let _ = socket.set_nodelay(true);
                 match &shared.behaviour.tls {
@@ -406,7 +430,10 @@ impl Shared {
     async fn talk(&self, socket: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         let mut socket = BufReader::new(socket);
         while let Some(request) = self.read(&mut socket).await? {
+            let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_at_once.fetch_max(under_way, Ordering::SeqCst);
             tokio::time::sleep(self.behaviour.delay).await;
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
             let truth = self.answer(&request);
             let lie = self.behaviour.script.as_ref().and_then(|script| script(&request, &truth));
             if !write(&mut socket, &request, lie.unwrap_or(truth)).await? {
