@@ -55,6 +55,8 @@ struct Row {
 enum Setup {
     /// Only the digest of a tag: a HEAD.
     Head,
+    /// The same, from a registry that first asks for the user's password.
+    HeadLater,
     /// The content of a tag: a GET.
     Get,
     /// Content, from a registry that knows the user's password.
@@ -142,6 +144,9 @@ const ROWS: &[Row] = &[
         |q, _| once(q, Reply::status(429).header("Retry-After", "-5 soon")), allow 2, ""),
     row!("429-head", "429 without `Retry-After`, each time, to a HEAD; no GET is sent in its place", Head,
         |q, _| (q.method == "HEAD").then(|| Reply::status(429)), undecided 3, "registry.example is limiting requests; these were anonymous"),
+    row!("429-head-later", "the same from a registry that has answered before", HeadLater,
+        |q, _| (q.method == "HEAD" && q.authorization().is_some()).then(|| Reply::status(429)), undecided 4,
+        "registry.example is limiting requests"),
     row!("429-get", "429 without `Retry-After`, each time, to a GET", Get,
         |_, _| always(Reply::status(429)), undecided 3, "registry.example is limiting requests; these were anonymous"),
     row!("429-logged-in", "429 although a login is stored", LoggedIn,
@@ -365,7 +370,7 @@ fn index(server: &Server) -> String {
 impl Row {
     fn server(&self) -> Server {
         let login = match self.setup {
-            Setup::LoggedIn => Login::Basic { user: "bob".into(), password: "hunter2".into() },
+            Setup::LoggedIn | Setup::HeadLater => Login::Basic { user: "bob".into(), password: "hunter2".into() },
             Setup::Tokens => Login::Bearer { user: None, expires_in: 300 },
             _ => Login::Open,
         };
@@ -404,12 +409,12 @@ impl Row {
             repository.write("ca.pem", tls);
             settings = format!("{{prefix: '{host}', ca: ca.pem}}");
         }
-        if self.setup == Setup::LoggedIn {
+        if matches!(self.setup, Setup::LoggedIn | Setup::HeadLater) {
             let stored = json!({"auths": {host.clone(): {"username": "bob", "password": "hunter2"}}});
             repository.write(".docker/config.json", stored.to_string());
         }
         let rule = match self.setup {
-            Setup::Head | Setup::Pinned => "pinned-digest: {level: warn}",
+            Setup::Head | Setup::HeadLater | Setup::Pinned => "pinned-digest: {level: warn}",
             Setup::Tokens => "platforms: {require: [linux/amd64]}",
             _ => "image-size: {max: 1MiB}",
         };
