@@ -1,241 +1,15 @@
-//! Gathers what can be known of one image: its name's digest, its platforms, their configs, and who refers to them.
+//! Gathers what can be known of one image: its platforms, their configs, and who refers to them.
 //! What can't be read is kept as an error in its place; it neither hides the rest nor counts as absent.
 
 use futures_util::StreamExt as _;
-use futures_util::future::{self, BoxFuture, FutureExt as _};
+use futures_util::future;
 use futures_util::stream;
 
 use crate::digest::Digest;
 use crate::image::{self, Child, Claims, Config, Content, ImageError, ImageManifest, Platform};
-use crate::limits;
-use crate::reference::{LATEST, Reference, Repository};
-use crate::registry::{KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
-
-/// Media types of the config of an image that runs; what has another is an artifact.
-const CONFIGS: [&str; 2] =
-    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
-
-/// What a name comes to, without a look at the platforms' own content.
-#[derive(Clone, Debug)]
-pub struct Outline {
-    /// Digest of the index or manifest; of a platform's manifest, where one was asked for.
-    pub digest: Digest,
-    /// How it is known.
-    pub known_by: KnownBy,
-    /// Where content was read.
-    pub content: Option<Described>,
-}
-
-/// What content says that was read for an [`Outline`].
-#[derive(Clone, Debug)]
-pub struct Described {
-    /// Media type of what the digest names.
-    pub media_type: String,
-    /// Its platforms; `None` stands for one that nobody names.
-    pub platforms: Vec<Option<Platform>>,
-}
-
-/// Why a name came to nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InspectError {
-    /// The registry, or content that is not sound.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// The image is there, without this platform.
-    #[error("it has no {wanted}; it has {has}")]
-    NoPlatform {
-        /// Those that were asked for.
-        wanted: String,
-        /// Those that it has.
-        has: String,
-    },
-    /// Several platforms are what was asked for.
-    #[error("{wanted} fits {count} platforms of it: {has}")]
-    SeveralPlatforms {
-        /// What was asked for.
-        wanted: Platform,
-        /// How many fit.
-        count: usize,
-        /// Those that it has.
-        has: String,
-    },
-}
-
-impl From<RegistryError> for InspectError {
-    fn from(error: RegistryError) -> Self {
-        Self::Image(error.into())
-    }
-}
-
-impl InspectError {
-    /// The registry's error, where it was one.
-    pub fn registry(&self) -> Option<&RegistryError> {
-        match self {
-            Self::Image(ImageError::Registry(error)) => Some(error),
-            _ => None,
-        }
-    }
-
-    /// Whether it is an answer: no such image, or none for the platform.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::NoPlatform { .. }) || matches!(self.registry(), Some(RegistryError::NotFound { .. }))
-    }
-}
-
-/// What `reference` names: its digest alone by one HEAD, or its platforms too. With `platform`, the one child for it.
-pub async fn outline(
-    registry: &dyn Registry,
-    reference: &Reference,
-    want: Want,
-    platform: Option<&Platform>,
-) -> Result<Outline, InspectError> {
-    let repository = reference.repository();
-    if (want, platform) == (Want::Digest, None) {
-        let Named { digest, known_by, .. } = named(registry, reference, Want::Digest).await?;
-        return Ok(Outline { digest, known_by, content: None });
-    }
-    let top = content(registry, reference).await?;
-    let found = children(registry, repository, &top).await?;
-    let Some(wanted) = platform else {
-        let platforms = found.into_iter().map(|found| found.platform).collect();
-        let content = Described { media_type: top.media_type().to_owned(), platforms };
-        return Ok(Outline { digest: top.digest().clone(), known_by: KnownBy::Bytes, content: Some(content) });
-    };
-    let has = named_platforms(&found);
-    let mut fitting: Vec<Found> = found.into_iter().filter(|found| fits(found, wanted)).collect();
-    let found = match (fitting.pop(), fitting.len()) {
-        (None, _) => return Err(InspectError::NoPlatform { wanted: wanted.to_string(), has }),
-        (Some(found), 0) => found,
-        (Some(_), more) => return Err(InspectError::SeveralPlatforms { wanted: wanted.clone(), count: more + 1, has }),
-    };
-    // The index names it; only its bytes show that it is there.
-    let manifest = match found.child {
-        Some(child) => image::read_child(registry, repository, &child).await?,
-        None => top,
-    };
-    Content::parse(&manifest)?;
-    let content = Described { media_type: manifest.media_type().to_owned(), platforms: vec![found.platform] };
-    Ok(Outline { digest: manifest.digest().clone(), known_by: KnownBy::Bytes, content: Some(content) })
-}
-
-/// One manifest of an image, before its own content is read.
-struct Found {
-    platform: Option<Platform>,
-    /// `None` for the image itself, where there is no index.
-    child: Option<Child>,
-}
-
-fn fits(found: &Found, wanted: &Platform) -> bool {
-    found.platform.as_ref().is_some_and(|platform| platform.is(wanted))
-}
-
-fn named_platforms(found: &[Found]) -> String {
-    let known: Vec<String> = found.iter().filter_map(|found| Some(found.platform.as_ref()?.to_string())).collect();
-    if known.is_empty() { "none that is known".to_owned() } else { known.join(", ") }
-}
-
-/// The manifests of an image, those of nested indexes too, attestations left out.
-async fn children(registry: &dyn Registry, repository: &Repository, top: &Manifest) -> Result<Vec<Found>, ImageError> {
-    match Content::parse(top)? {
-        Content::Image(manifest) => {
-            let platform = match is_config(&manifest) {
-                true => Some(image::read_config(registry, repository, &manifest).await?.platform),
-                false => None,
-            };
-            Ok(vec![Found { platform, child: None }])
-        }
-        Content::Index(children) => {
-            let (_, images) = leaves(registry, repository, children, 0).await?;
-            settled(registry, repository, images).await
-        }
-    }
-}
-
-/// The platform of each, by its config where the index does not say.
-async fn settled(
-    registry: &dyn Registry,
-    repository: &Repository,
-    images: Vec<Child>,
-) -> Result<Vec<Found>, ImageError> {
-    let mut found = Vec::with_capacity(images.len());
-    for child in images {
-        let mut platform = child.platform.clone();
-        if platform.is_none() {
-            let manifest = image::read_child(registry, repository, &child).await?;
-            platform = configured(&open(registry, repository, &manifest).await);
-        }
-        found.push(Found { platform, child: Some(child) });
-    }
-    Ok(found)
-}
-
-/// The attestations and the images below an index.
-type Leaves = (Vec<Child>, Vec<Child>);
-
-/// Follows indexes in an index, as deep and as many as `limits` allow.
-fn leaves<'a>(
-    registry: &'a dyn Registry,
-    repository: &'a Repository,
-    children: Vec<Child>,
-    level: usize,
-) -> BoxFuture<'a, Result<Leaves, ImageError>> {
-    async move {
-        let (mut attestations, mut images) = (Vec::new(), Vec::new());
-        for child in children {
-            if child.attestation {
-                attestations.push(child);
-            } else if !child.media_type.contains("index") && !child.media_type.contains("manifest.list") {
-                images.push(child);
-            } else {
-                let unsound = |reason| ImageError::Unsound { digest: child.digest.clone(), reason };
-                if level + 1 >= limits::INDEX_DEPTH {
-                    return Err(unsound(format!("indexes nest deeper than {}", limits::INDEX_DEPTH)));
-                }
-                let manifest = image::read_child(registry, repository, &child).await?;
-                let Content::Index(below) = Content::parse(&manifest)? else {
-                    return Err(unsound("an index that is none".to_owned()));
-                };
-                let (more_attestations, more_images) = leaves(registry, repository, below, level + 1).await?;
-                attestations.extend(more_attestations);
-                images.extend(more_images);
-            }
-            if images.len() + attestations.len() > limits::INDEX_CHILDREN {
-                let reason = format!("indexes of more than {} children", limits::INDEX_CHILDREN);
-                return Err(ImageError::Unsound { digest: images.swap_remove(0).digest, reason });
-            }
-        }
-        Ok((attestations, images))
-    }
-    .boxed()
-}
-
-fn is_config(manifest: &ImageManifest) -> bool {
-    CONFIGS.contains(&&*manifest.config.media_type)
-}
-
-async fn named(registry: &dyn Registry, reference: &Reference, want: Want) -> Result<Named, RegistryError> {
-    let target = match reference.digest() {
-        Some(digest) => Target::Digest(digest),
-        None => Target::Tag(reference.tag().unwrap_or(LATEST)),
-    };
-    let named = registry.name(reference.repository(), target, want).await?;
-    match reference.digest() {
-        Some(asked) if *asked != named.digest => Err(RegistryError::WrongBytes {
-            place: reference.repository().host().to_owned(),
-            expected: asked.clone(),
-            found: named.digest,
-        }),
-        _ => Ok(named),
-    }
-}
-
-async fn content(registry: &dyn Registry, reference: &Reference) -> Result<Manifest, ImageError> {
-    let named = named(registry, reference, Want::Content).await?;
-    let reason = "the registry named it but gave no content of that digest".to_owned();
-    let unsound = ImageError::Unsound { digest: named.digest.clone(), reason };
-    named.manifest.filter(|manifest| *manifest.digest() == named.digest).ok_or(unsound)
-}
+use crate::outline::{Found, OutlineError, content, fits, is_config, leaves, named_platforms, settled};
+use crate::reference::{Reference, Repository};
+use crate::registry::{Manifest, Referrers, Registry, RegistryError};
 
 /// All that is known of one image.
 #[derive(Debug)]
@@ -289,38 +63,13 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// The command that made each layer, base first, where the config's history accounts for exactly these layers.
-    /// Values of build arguments are left out: secrets are given to builds in them.
+    /// The command that made each layer, base first; see [`Config::commands`].
     pub fn commands(&self) -> Vec<Option<String>> {
         let layers = self.manifest.layers.len();
         match &self.config {
-            Some(Ok(config)) => {
-                config.commands(layers).into_iter().map(|command| command.map(without_arguments)).collect()
-            }
+            Some(Ok(config)) => config.commands(layers),
             _ => vec![None; layers],
         }
-    }
-}
-
-/// `|2 A=… B=… /bin/sh -c make`, as builders write a command that was given arguments, without them.
-fn without_arguments(command: &str) -> String {
-    let whole = || command.to_owned();
-    let (before, rest) = match command.strip_prefix("RUN |") {
-        Some(rest) => ("RUN ", rest),
-        None => match command.strip_prefix('|') {
-            Some(rest) => ("", rest),
-            None => return whole(),
-        },
-    };
-    let digits = rest.len() - rest.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
-    let (count, rest) = rest.split_at(digits);
-    if count.is_empty() || !rest.starts_with(' ') {
-        return whole();
-    }
-    // A value may hold anything, the shell's name too: what follows its last one is surely no argument.
-    match rest.rfind(" /bin/sh -c ") {
-        Some(at) => format!("{before}|{count} …{}", &rest[at..]),
-        None => format!("{before}|{count} …"),
     }
 }
 
@@ -341,7 +90,7 @@ pub async fn inspect(
     reference: &Reference,
     platforms: &[Platform],
     jobs: usize,
-) -> Result<Inspected, InspectError> {
+) -> Result<Inspected, OutlineError> {
     let repository = reference.repository();
     let top = content(registry, reference).await?;
     let claims = Claims::parse(&top)?;
@@ -377,7 +126,7 @@ async fn insides(
     top: &Manifest,
     wanted: &[Platform],
     jobs: usize,
-) -> Result<Insides, InspectError> {
+) -> Result<Insides, OutlineError> {
     let children = match Content::parse(top)? {
         Content::Index(children) => children,
         Content::Image(_) => {
@@ -393,7 +142,7 @@ async fn insides(
             let lacks = |wanted: &Platform| !inside.platform.as_ref().is_some_and(|platform| platform.is(wanted));
             if !wanted.is_empty() && inside.platform.is_some() && wanted.iter().all(lacks) {
                 let has = inside.platform.iter().map(ToString::to_string).collect();
-                return Err(InspectError::NoPlatform { wanted: listed(wanted.iter()), has });
+                return Err(OutlineError::NoPlatform { wanted: listed(wanted.iter()), has });
             }
             return Ok(Insides { index: false, attestations: Vec::new(), left_out: 0, platforms: vec![inside] });
         }
@@ -406,7 +155,7 @@ async fn insides(
     let lacking: Vec<&Platform> =
         wanted.iter().filter(|wanted| !found.iter().any(|found| fits(found, wanted))).collect();
     if !lacking.is_empty() {
-        return Err(InspectError::NoPlatform { wanted: listed(lacking.into_iter()), has: named_platforms(&found) });
+        return Err(OutlineError::NoPlatform { wanted: listed(lacking.into_iter()), has: named_platforms(&found) });
     }
     let all = found.len();
     let chosen = found.into_iter().filter(|found| wanted.is_empty() || wanted.iter().any(|wanted| fits(found, wanted)));
@@ -444,30 +193,7 @@ async fn open(registry: &dyn Registry, repository: &Repository, top: &Manifest) 
         let reason = "an index where an image was named".to_owned();
         return Err(ImageError::Unsound { digest: top.digest().clone(), reason });
     };
-    let config = match is_config(&manifest) {
-        true => Some(image::read_config(registry, repository, &manifest).await),
-        false => None,
-    };
+    let config =
+        if is_config(&manifest) { Some(image::read_config(registry, repository, &manifest).await) } else { None };
     Ok(Opened { claims: Claims::parse(top)?, manifest, config })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arguments_of_a_build_are_left_out_of_its_commands() {
-        let rows = [
-            ("RUN /bin/sh -c make # buildkit", "RUN /bin/sh -c make # buildkit"),
-            ("RUN |1 TOKEN=abc /bin/sh -c make # buildkit", "RUN |1 … /bin/sh -c make # buildkit"),
-            ("|2 A=1 B=x y /bin/sh -c make", "|2 … /bin/sh -c make"),
-            ("|1 A= /bin/sh -c secret /bin/sh -c make", "|1 … /bin/sh -c make"),
-            ("|1 A=secret powershell make", "|1 …"),
-            ("|1", "|1"),
-            ("|x A=1 /bin/sh -c y", "|x A=1 /bin/sh -c y"),
-        ];
-        for (command, expected) in rows {
-            assert_eq!(without_arguments(command), expected);
-        }
-    }
 }

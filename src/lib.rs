@@ -20,6 +20,7 @@ pub mod inspect;
 pub mod judge;
 pub mod limits;
 pub mod outcome;
+pub mod outline;
 pub mod pattern;
 pub mod policy;
 pub mod reference;

@@ -129,6 +129,18 @@ fn pin_shows_them_too() {
 }
 
 #[test]
+fn resolve_shows_them_too() {
+    let (repository, server) = asked(1, HEAD, fixed(&hub("5;w=21600")));
+    let name = format!("{}/app:0", server.host());
+    let answer = repository.run(&["resolve", "-v", &name]);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    assert!(answer.stderr.contains(&format!("warning: {}: 5 of 100", server.host())), "{}", answer.stderr);
+    assert!(answer.stderr.contains(&format!("\n{}: 5 of 100", server.host())), "{}", answer.stderr);
+    assert!(!answer.stdout.contains("requests left"), "{}", answer.stdout);
+    assert_eq!(repository.run(&["resolve", "-q", &name]).stderr, "");
+}
+
+#[test]
 fn a_429_says_how_to_get_out() {
     let server = Server::start(Behaviour::lying(|_, _| Some(Reply::status(429).header("Retry-After", "3600"))));
     let repository = Repository::new();

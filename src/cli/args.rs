@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Resolve(Resolve),
     /// Everything that can be known of one image
     Inspect(Inspect),
+    /// Copy what a check of these paths needs into an OCI layout, for a place without a network
+    Vendor(Vendor),
     /// Write a policy that fits what the repository already uses
     Init(Init),
     /// What a rule checks, why, and how to satisfy it
@@ -92,6 +94,12 @@ pub(crate) struct Asking {
     /// Only these platforms of an image (repeatable); in pin and resolve, the one child for it
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) reaching: Reaching,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Reaching {
     /// Requests under way at once, over all registries
     #[arg(long, value_name = "N", default_value_t = limits::CONCURRENCY, value_parser = jobs)]
     pub(crate) jobs: usize,
@@ -263,6 +271,25 @@ pub(crate) struct Machine {
     /// Settings of registries on this machine (a GateConfig document)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vendor {
+    /// The folder of the layout: a new one, an empty one, or a layout to add to
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) reaching: Reaching,
+    /// No progress and no summary, only what could not be copied
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Show every name that was copied, with its digest
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,6 @@ use plimsoll::finding::{Finding, Level, Status};
 use plimsoll::gate::{self, Judge, Mode, Request};
 use plimsoll::outcome::{Exit, Outcome, Verdict};
 use plimsoll::reference::Reference;
-use plimsoll::registry::router::Router;
 use plimsoll::report::{Run, plural};
 use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
@@ -24,7 +23,7 @@ use super::{Failure, diff, machine, network, print};
 
 /// `plimsoll check`.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
-    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
+    machine::one_use_of_input(arguments.asking.reaching.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?.ok_or_else(governing::none_found)?;
     let named = governing::config(arguments.paths.config.as_deref(), arguments.policy.policy_from.as_deref())?;
@@ -51,7 +50,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
     if arguments.asking.platform.len() > 1 {
         return Err(anyhow!("pin takes one --platform: a reference has room for one digest").into());
     }
-    machine::one_use_of_input(arguments.asking.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
+    machine::one_use_of_input(arguments.asking.reaching.registry_token_stdin.as_deref(), &arguments.paths.paths)?;
     let now = arguments.policy.now.unwrap_or_else(Timestamp::now);
     let governing = governing::find(&arguments.policy, now)?;
     if governing.is_none() && !arguments.no_policy {
@@ -140,7 +139,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let network = network::network(self.named, self.beside, self.asking)?;
+        let network = network::network(self.named, self.beside, &self.asking.reaching)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {
@@ -162,11 +161,14 @@ impl Gate<'_> {
             platforms: &self.asking.platform,
             resolve: self.resolve,
             whole: self.whole,
-            jobs: self.asking.jobs,
+            jobs: self.asking.reaching.jobs,
             now: self.now,
         };
-        let mut outcome = ask(request, &network.router, self.output)?;
-        network.say(self.output);
+        let watch = Watch::new(&network.router, references(&request), self.output.quiet);
+        let mut outcome = watched(&watch, self.output.quiet, self.output.verbose, async |progress| {
+            gate::run(request, &network.router, progress).await
+        })?;
+        network.say(self.output.quiet, self.output.verbose);
         outcome.findings.extend(nested.into_iter().map(nested_policy));
         let run = Run {
             policy: self.governing.map(|governing| governing.policy.file().to_owned()),
@@ -178,34 +180,33 @@ impl Gate<'_> {
     }
 }
 
-fn ask(request: Request<'_>, router: &Router, output: &Output) -> anyhow::Result<Outcome> {
+/// Runs what asks registries, to its end, and warns on the way of what they will not grant much longer.
+pub(crate) fn watched<T>(
+    watch: &Watch<'_>,
+    quiet: bool,
+    verbose: bool,
+    asking: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("can't start the network runtime")?;
-    let bar = print::progress(output.quiet);
-    let watch = Watch::new(router, references(&request), output.quiet);
-    let warn = || {
-        let warnings = watch.warnings();
-        if !warnings.is_empty() {
-            bar.suspend(|| print::err(&warnings));
-        }
-    };
-    let outcome = runtime.block_on(gate::run(request, router, &|done, total| {
+    let bar = print::progress(quiet);
+    let outcome = runtime.block_on(asking(&|done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
-        warn();
+        watch.look(&bar);
     }));
-    warn();
+    watch.look(&bar);
     bar.finish_and_clear();
-    if output.verbose {
+    if verbose {
         watch.all();
     }
     Ok(outcome)
 }
 
-fn references<'a>(request: &'a Request<'_>) -> impl Iterator<Item = &'a Reference> {
+pub(crate) fn references<'a>(request: &'a Request<'_>) -> impl Iterator<Item = &'a Reference> {
     let occurrences = request.files.iter().flat_map(|file| &file.found.occurrences);
     occurrences.filter_map(|occurrence| match &occurrence.subject {
         Subject::Image(reference) => Some(reference),

@@ -18,7 +18,8 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let reference = Reference::parse(image).with_context(|| format!("`{image}` names no image"))?;
     let network = named::network(&arguments.machine, &arguments.asking)?;
     let bar = print::progress(arguments.output.quiet);
-    let asked = inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.jobs);
+    let asked =
+        inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.reaching.jobs);
     let found = named::wait(asked)?;
     bar.finish_and_clear();
     let found = match found {
@@ -40,7 +41,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
         ReportFormat::Text => text(&inspection, Style { width: print::width(), ..style }),
         ReportFormat::Json => json(&inspection),
     })?;
-    network.say(&arguments.output);
+    network.say(arguments.output.quiet, arguments.output.verbose);
     if exit == Exit::Undecided && !arguments.output.quiet {
         print::err("plimsoll: not all of it can be known; the report says what and why\n");
     }

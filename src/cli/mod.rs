@@ -19,6 +19,7 @@ mod replace;
 mod resolve;
 mod sources;
 mod unpin;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
         Command::List(arguments) => list::list(arguments),
         Command::Resolve(arguments) => resolve::resolve(arguments),
         Command::Inspect(arguments) => inspect::inspect(arguments),
+        Command::Vendor(arguments) => vendor::vendor(arguments),
         Command::Init(arguments) => init::init(arguments),
         Command::Explain { rule } => explain::explain(rule.as_deref()),
         Command::Policy(command) => explain::policy(command),

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use plimsoll::inspect::InspectError;
 use plimsoll::judge;
 use plimsoll::outcome::Exit;
+use plimsoll::outline::OutlineError;
 use plimsoll::report::visible_lines;
 
 use super::args::{Asking, Machine, PolicyArgs};
@@ -21,7 +21,7 @@ pub(crate) fn network(machine: &Machine, asking: &Asking) -> Result<Network, Fai
     let governing = governing::find(&none, Timestamp::now())?;
     let named = governing::config(machine.config.as_deref().map(Path::new), None)?;
     let beside = governing.as_ref().and_then(|governing| governing.config.as_ref());
-    Ok(network::network(named.as_ref(), beside, asking)?)
+    Ok(network::network(named.as_ref(), beside, &asking.reaching)?)
 }
 
 /// Runs what asks registries.
@@ -40,11 +40,11 @@ pub(crate) fn say(image: &str, error: &str, help: &str) {
 }
 
 /// What to do about an error, and the exit code that it comes to.
-pub(crate) fn weigh(error: &InspectError) -> (&'static str, Exit) {
+pub(crate) fn weigh(error: &OutlineError) -> (&'static str, Exit) {
     let exit = if error.is_absence() { Exit::Denied } else { Exit::Undecided };
     let help = match error {
-        InspectError::NoPlatform { .. } => "name a platform that the image has",
-        InspectError::SeveralPlatforms { .. } => "name the variant too, such as linux/arm/v7",
+        OutlineError::NoPlatform { .. } => "name a platform that the image has",
+        OutlineError::SeveralPlatforms { .. } => "name the variant too, such as linux/arm/v7",
         _ => match error.registry() {
             Some(error) => judge::absence(error).1,
             None => "do not run this image; its content is not sound",

@@ -8,7 +8,7 @@ use plimsoll::registry::router::Router;
 use plimsoll::registry::settings::{self, RawEntry, Settings};
 use plimsoll::report::visible_lines;
 
-use super::args::{Asking, Output};
+use super::args::Reaching;
 use super::governing::Config;
 use super::machine::{self, Machine};
 use super::print;
@@ -23,15 +23,15 @@ pub(crate) struct Network {
 
 impl Network {
     /// Says what was wrong with the cache: one line, or with `-v` also what it was good for.
-    pub(crate) fn say(&self, output: &Output) {
-        let Some(cache) = self.cache.as_ref().filter(|_| !output.quiet) else { return };
+    pub(crate) fn say(&self, quiet: bool, verbose: bool) {
+        let Some(cache) = self.cache.as_ref().filter(|_| !quiet) else { return };
         let (account, root) = (cache.account(), cache.root().display().to_string());
         let root = visible_lines(&root);
         if let Some(why) = account.trouble {
             let way = if account.hits + account.stored > 0 { "can't be used further" } else { "is not used" };
             print::err(&format!("warning: the cache {root} {way}: {}\n", visible_lines(&why)));
         }
-        if output.verbose && account.hits + account.stored + account.damaged > 0 {
+        if verbose && account.hits + account.stored + account.damaged > 0 {
             let (hits, stored) = (account.hits, account.stored);
             let damaged = match account.damaged {
                 0 => String::new(),
@@ -43,7 +43,7 @@ impl Network {
 }
 
 /// The registries as the config documents and this machine say.
-pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &Asking) -> anyhow::Result<Network> {
+pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, reaching: &Reaching) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
     // The machine's own file goes first: what it says of a prefix holds.
@@ -81,11 +81,11 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, asking: &
     // What the documents say of a prefix holds; podman's file speaks of the others.
     let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
     entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
-    let settings = Settings::new(entries, asking.offline).context("the registry settings contradict themselves")?;
+    let settings = Settings::new(entries, reaching.offline).context("the registry settings contradict themselves")?;
     let settings = settings.with_certificates(machine.certificates()?);
-    let given = machine::given(asking.registry_token_stdin.as_deref())?;
+    let given = machine::given(reaching.registry_token_stdin.as_deref())?;
     let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
-    let cache = if asking.no_cache { None } else { machine::cache() };
+    let cache = if reaching.no_cache { None } else { machine::cache() };
     let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
-    Ok(Network { router: router.at_once(asking.jobs), layouts, cache })
+    Ok(Network { router: router.at_once(reaching.jobs), layouts, cache })
 }

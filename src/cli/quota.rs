@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use plimsoll::reference::Reference;
 use plimsoll::registry::http::quota::Quota;
 use plimsoll::registry::router::Router;
@@ -33,8 +34,15 @@ impl<'a> Watch<'a> {
         Self { router, needs, warned: Mutex::default(), quiet }
     }
 
-    /// The warnings that are new since the last look.
-    pub(crate) fn warnings(&self) -> String {
+    /// Prints the warnings that are new since the last look, above the bar.
+    pub(crate) fn look(&self, bar: &ProgressBar) {
+        let warnings = self.warnings();
+        if !warnings.is_empty() {
+            bar.suspend(|| print::err(&warnings));
+        }
+    }
+
+    fn warnings(&self) -> String {
         if self.quiet {
             return String::new();
         }

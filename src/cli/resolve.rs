@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use plimsoll::inspect::{InspectError, Outline, outline};
 use plimsoll::outcome::Exit;
+use plimsoll::outline::{Outline, OutlineError, outline};
 use plimsoll::reference::Reference;
 use plimsoll::registry::Want;
 use plimsoll::report::resolve::{Resolution, json, text};
 use plimsoll::report::{plural, visible_lines};
 
 use super::args::{ReportFormat, Resolve};
+use super::quota::Watch;
 use super::{Failure, named, print};
 
 /// Resolves the images, each distinct one once.
@@ -33,18 +34,20 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         arguments.images.iter().map(|image| (image, Reference::parse(image))).collect();
     let distinct: BTreeMap<String, &Reference> =
         parsed.iter().filter_map(|(_, reference)| reference.as_ref().ok()).map(|one| (one.to_string(), one)).collect();
+    let watch = Watch::new(router, distinct.values().copied(), output.quiet);
     let bar = print::progress(output.quiet);
     bar.set_length(distinct.len() as u64);
     let asking = distinct.into_iter().map(|(name, reference)| {
-        let (router, bar) = (router, &bar);
+        let (router, bar, watch) = (router, &bar, &watch);
         async move {
             let answer = outline(router, reference, want, platform).await;
             bar.inc(1);
+            watch.look(bar);
             (name, answer)
         }
     });
-    let answers: BTreeMap<String, Result<Outline, InspectError>> =
-        named::wait(stream::iter(asking).buffer_unordered(arguments.asking.jobs).collect())?;
+    let answers: BTreeMap<String, Result<Outline, OutlineError>> =
+        named::wait(stream::iter(asking).buffer_unordered(arguments.asking.reaching.jobs).collect())?;
     bar.finish_and_clear();
 
     let mut exit = Exit::Clean;
@@ -70,7 +73,10 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         ReportFormat::Text => text(&rows, style),
         ReportFormat::Json => json(&rows),
     })?;
-    network.say(output);
+    if output.verbose {
+        watch.all();
+    }
+    network.say(output.quiet, output.verbose);
     if output.verbose && !layouts.is_empty() {
         print::err(&format!("images from layouts on disk: {}\n", visible_lines(&layouts.join(", "))));
     }

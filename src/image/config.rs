@@ -161,13 +161,38 @@ impl Config {
     }
 
     /// The command that made each of `layers` layers, base first. Where the history does not account for exactly so
-    /// many layers, which is whose can't be known, and none has a command.
-    pub fn commands(&self, layers: usize) -> Vec<Option<&str>> {
+    /// many layers, which is whose can't be known, and none has a command. Values of build arguments are left out:
+    /// secrets are given to builds in them.
+    pub fn commands(&self, layers: usize) -> Vec<Option<String>> {
         let steps: Vec<&History> = self.history.iter().filter(|step| !step.empty_layer).collect();
         if steps.len() != layers {
             return vec![None; layers];
         }
-        steps.into_iter().map(|step| step.created_by.as_deref().filter(|text| !text.is_empty())).collect()
+        let command =
+            |step: &History| step.created_by.as_deref().filter(|text| !text.is_empty()).map(without_arguments);
+        steps.into_iter().map(command).collect()
+    }
+}
+
+/// `|2 A=… B=… /bin/sh -c make`, as builders write a command that was given arguments, without them.
+fn without_arguments(command: &str) -> String {
+    let whole = || command.to_owned();
+    let (before, rest) = match command.strip_prefix("RUN |") {
+        Some(rest) => ("RUN ", rest),
+        None => match command.strip_prefix('|') {
+            Some(rest) => ("", rest),
+            None => return whole(),
+        },
+    };
+    let digits = rest.len() - rest.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+    let (count, rest) = rest.split_at(digits);
+    if count.is_empty() || !rest.starts_with(' ') {
+        return whole();
+    }
+    // A value may hold anything, the shell's name too: what follows its last one is surely no argument.
+    match rest.rfind(" /bin/sh -c ") {
+        Some(at) => format!("{before}|{count} …{}", &rest[at..]),
+        None => format!("{before}|{count} …"),
     }
 }
 
@@ -259,8 +284,25 @@ mod tests {
         ];
         for (history, layers, expected) in rows {
             let config = parse(&with(&format!(r#","history":[{history}]"#))).expect("a config");
-            assert_eq!(config.commands(layers), expected, "{history}");
+            let found = config.commands(layers);
+            assert_eq!(found.iter().map(Option::as_deref).collect::<Vec<_>>(), expected, "{history}");
         }
-        assert_eq!(parse(&with("")).expect("a config").commands(0), [None; 0]);
+        assert_eq!(parse(&with("")).expect("a config").commands(0), Vec::<Option<String>>::new());
+    }
+
+    #[test]
+    fn arguments_of_a_build_are_left_out_of_its_commands() {
+        let rows = [
+            ("RUN /bin/sh -c make # buildkit", "RUN /bin/sh -c make # buildkit"),
+            ("RUN |1 TOKEN=abc /bin/sh -c make # buildkit", "RUN |1 … /bin/sh -c make # buildkit"),
+            ("|2 A=1 B=x y /bin/sh -c make", "|2 … /bin/sh -c make"),
+            ("|1 A= /bin/sh -c secret /bin/sh -c make", "|1 … /bin/sh -c make"),
+            ("|1 A=secret powershell make", "|1 …"),
+            ("|1", "|1"),
+            ("|x A=1 /bin/sh -c y", "|x A=1 /bin/sh -c y"),
+        ];
+        for (command, expected) in rows {
+            assert_eq!(without_arguments(command), expected);
+        }
     }
 }

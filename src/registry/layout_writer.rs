@@ -137,23 +137,23 @@ impl LayoutWriter {
     ) -> Result<(), LayoutWriterError> {
         let old = self.index["manifests"].as_array_mut().map(std::mem::take).unwrap_or_default();
         let stays = |row: &Value| name(row).is_none_or(|name| !names.contains_key(&name) && !gone.contains(&name));
-        let (mut named, mut rows): (Vec<Value>, Vec<Value>) =
+        let (mut whole, mut all): (Vec<Value>, Vec<Value>) =
             old.into_iter().filter(stays).partition(|row| name(row).is_some());
-        named.extend(names.iter().map(|(name, descriptor)| {
+        whole.extend(names.iter().map(|(name, descriptor)| {
             let Descriptor { media_type, digest, size } = descriptor;
             json!({"mediaType": media_type, "digest": digest, "size": size, "annotations": {REF_NAME: name}})
         }));
         // Whatever the order in which they came, the same names give the same bytes.
-        named.sort_by_cached_key(name);
-        rows.extend(named);
-        self.index["manifests"] = rows.into();
+        whole.sort_by_cached_key(name);
+        all.extend(whole);
+        self.index["manifests"] = all.into();
         let path = self.root.join(INDEX);
         let text = format!("{:#}\n", self.index);
         if text.len() > limits::LAYOUT_INDEX_BYTES {
             return Err(LayoutWriterError::TooLong { path });
         }
-        let whole = blobs::write_whole(&path, text.as_bytes(), Reach::Shared, true);
-        whole.map_err(|source| LayoutWriterError::Disk { path, source })
+        let written = blobs::write_whole(&path, text.as_bytes(), Reach::Shared, true);
+        written.map_err(|source| LayoutWriterError::Disk { path, source })
     }
 }
 

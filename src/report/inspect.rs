@@ -89,7 +89,7 @@ struct List<'a> {
     error: Option<String>,
 }
 
-/// [`ReferrersFrom`] in the schema.
+/// The registry's API, the tag that stands in for it, or a layout on disk.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -114,7 +114,8 @@ struct Referrer<'a> {
 #[schemars(deny_unknown_fields)]
 struct Platform<'a> {
     /// The index's word, else the config's; null where neither says.
-    platform: Option<String>,
+    #[serde(rename = "platform")]
+    name: Option<String>,
     digest: &'a str,
     media_type: &'a str,
     /// Bytes of the manifest.
@@ -206,7 +207,7 @@ pub fn json(inspection: &Inspection) -> String {
 
 /// The JSON Schema of [`json`].
 pub fn schema() -> serde_json::Value {
-    super::schema_of::<Report<'_>>("What `inspect --format json` prints.")
+    super::schema_of::<Report<'_>>("plimsoll inspection, version 1", "What `inspect --format json` prints.")
 }
 
 fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap<&Digest, usize>) -> Platform<'a> {
@@ -214,7 +215,7 @@ fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap
     let opened = inside.content.as_ref().ok();
     let config = opened.and_then(|opened| opened.config.as_ref());
     Platform {
-        platform: inside.platform.as_ref().map(ToString::to_string),
+        name: inside.platform.as_ref().map(ToString::to_string),
         digest: inside.digest.as_str(),
         media_type: &inside.media_type,
         size: inside.size,

@@ -41,7 +41,7 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
         }
         page.texts("annotations", &found.claims.annotations);
     }
-    page.row("referrers", &referrers(&found.referrers));
+    page.referrers(&found.referrers);
     let shares = shares(found);
     for inside in &found.platforms {
         page.text.push('\n');
@@ -76,6 +76,20 @@ impl Page {
         let _ = writeln!(self.text, "  {} {shown}", self.style.dim(&name));
     }
 
+    /// Why something can't be known, whole: the reason often stands at the end.
+    fn unknown(&mut self, name: &str, why: &str) {
+        let name = format!("{name:<NAMES$}");
+        let _ = writeln!(self.text, "  {} can't be known: {}", self.style.dim(&name), visible(why));
+    }
+
+    /// None, so many, or not known: the three answers apart.
+    fn referrers(&mut self, answer: &Result<Referrers, RegistryError>) {
+        match answer {
+            Ok(known) => self.row("referrers", &listed(known)),
+            Err(error) => self.unknown("referrers", &error.to_string()),
+        }
+    }
+
     fn maybe(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.row(name, value);
@@ -106,7 +120,7 @@ impl Page {
         self.row("manifest", inside.digest.as_str());
         let opened = match &inside.content {
             Ok(opened) => opened,
-            Err(error) => return self.row("content", &unknown(&error.to_string())),
+            Err(error) => return self.unknown("content", &error.to_string()),
         };
         self.maybe("artifact type", opened.claims.artifact_type.as_deref());
         self.maybe("refers to", opened.claims.subject.as_ref().map(|subject| subject.digest.as_str()));
@@ -115,7 +129,7 @@ impl Page {
         self.row("size", &format!("{size} compressed, in {}", plural(opened.manifest.layers.len(), "layer")));
         match &opened.config {
             Some(Ok(config)) => self.config(inspection, config, inside),
-            Some(Err(error)) => self.row("config", &unknown(&error.to_string())),
+            Some(Err(error)) => self.unknown("config", &error.to_string()),
             None => self.row("config", &format!("none of an image: {}", opened.manifest.config.media_type)),
         }
         self.texts("annotations", &opened.claims.annotations);
@@ -125,7 +139,7 @@ impl Page {
             self.row("base", &format!("{name}{digest}, claimed by {}, not verified", base.by));
         }
         if let Some(list) = &inside.referrers {
-            self.row("referrers", &referrers(list));
+            self.referrers(list);
         }
         self.layers(opened, total, shares);
     }
@@ -150,10 +164,10 @@ impl Page {
 
     fn layers(&mut self, opened: &Opened, total: Option<u64>, shares: &HashMap<&Digest, usize>) {
         let count = opened.manifest.layers.len().to_string().len();
-        let mut shared = false;
+        let mut marked = false;
         for (at, (layer, command)) in opened.manifest.layers.iter().zip(opened.commands()).enumerate() {
             let mark = if shares[&layer.digest] > 1 { '*' } else { ' ' };
-            shared |= mark == '*';
+            marked |= mark == '*';
             let digest = format!("{}:{}", layer.digest.algorithm().name(), &layer.digest.hex()[..12]);
             let bar = bar(layer.size, total);
             let front = format!("  {:>count$}{mark} {digest} {:>11} ", at + 1, short_size(layer.size));
@@ -161,7 +175,7 @@ impl Page {
             let command = self.cut(&command, front.chars().count() + BAR + 1);
             let _ = writeln!(self.text, "{front}{} {command}", self.style.bar(&bar));
         }
-        if shared {
+        if marked {
             self.line("  * in another platform too");
         }
     }
@@ -178,12 +192,8 @@ impl Page {
     }
 }
 
-/// None, so many, or not known: the three answers apart.
-fn referrers(answer: &Result<Referrers, RegistryError>) -> String {
-    let known = match answer {
-        Ok(known) => known,
-        Err(error) => return unknown(&error.to_string()),
-    };
+/// How many there are, of what types, and who says so.
+fn listed(known: &Referrers) -> String {
     let by = match known.from {
         ReferrersFrom::Api => "by the registry's referrers API",
         ReferrersFrom::FallbackTag => "by the fallback tag",
@@ -198,10 +208,6 @@ fn referrers(answer: &Result<Referrers, RegistryError>) -> String {
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     format!("{} {by}, not verified: {}", known.found.len(), kinds.join(", "))
-}
-
-fn unknown(why: &str) -> String {
-    format!("can't be known: {why}")
 }
 
 fn created(config: &Config, inspection: &Inspection) -> Option<String> {
@@ -243,7 +249,7 @@ fn short_size(bytes: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     for (unit, shift) in units {
         if bytes >> shift > 0 {
-            let tenths = u128::from(bytes) * 10 >> shift;
+            let tenths = (u128::from(bytes) * 10) >> shift;
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }

@@ -55,9 +55,10 @@ impl Style {
 }
 
 /// The schema of what is written as `T`.
-fn schema_of<T: schemars::JsonSchema>(description: &str) -> serde_json::Value {
+fn schema_of<T: schemars::JsonSchema>(title: &str, description: &str) -> serde_json::Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
     schema.insert("description".to_owned(), description.into());
     schema.into()
 }

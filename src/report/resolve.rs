@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Style;
 use super::text::visible;
-use crate::inspect::Outline;
+use crate::outline::Outline;
 use crate::reference::Reference;
 use crate::registry::KnownBy;
 
@@ -42,7 +42,7 @@ struct Row<'a> {
     error: Option<&'a str>,
 }
 
-/// [`KnownBy`] in the schema.
+/// By bytes that were hashed, or by the registry's header.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -61,7 +61,7 @@ pub fn json(rows: &[Resolution]) -> String {
 
 /// The JSON Schema of [`json`].
 pub fn schema() -> serde_json::Value {
-    super::schema_of::<Vec<Row<'_>>>("What `resolve --format json` prints.")
+    super::schema_of::<Vec<Row<'_>>>("plimsoll resolution", "What `resolve --format json` prints.")
 }
 
 fn row(resolution: &Resolution) -> Row<'_> {

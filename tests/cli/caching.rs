@@ -11,16 +11,20 @@ spec:
 "#;
 
 /// A registry with content, and a repository whose machine's config leads there.
-struct Stocked {
-    repository: Repository,
-    server: Server,
-    cache: tempfile::TempDir,
+pub(super) struct Stocked {
+    pub(super) repository: Repository,
+    pub(super) server: Server,
+    pub(super) cache: tempfile::TempDir,
     seen: std::cell::Cell<usize>,
 }
 
 impl Stocked {
-    fn new() -> Self {
-        let (repository, server) = (Repository::new(), Server::start(Behaviour::default()));
+    pub(super) fn new() -> Self {
+        Self::with(Behaviour::default())
+    }
+
+    pub(super) fn with(behaviour: Behaviour) -> Self {
+        let (repository, server) = (Repository::new(), Server::start(behaviour));
         repository.write("plimsoll.yaml", SIZED);
         let host = server.host();
         let config = format!(
@@ -32,7 +36,7 @@ impl Stocked {
     }
 
     /// Pushes an image of one platform and gives its digest.
-    fn push(&self, tag: &str) -> String {
+    pub(super) fn push(&self, tag: &str) -> String {
         let config = format!(r#"{{"os":"linux","architecture":"amd64","mark":"{tag}"}}"#);
         let (size, config) = (config.len(), self.server.push_blob("library/good", config));
         let manifest = format!(
@@ -42,7 +46,7 @@ impl Stocked {
     }
 
     /// One image, by its tag or by its digest.
-    fn one(by_digest: bool) -> Self {
+    pub(super) fn one(by_digest: bool) -> Self {
         let stocked = Self::new();
         let digest = stocked.push("1");
         let image = if by_digest { format!("image: good@{digest}") } else { "image: good:1".to_owned() };
@@ -50,22 +54,22 @@ impl Stocked {
         stocked
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> PathBuf {
         self.cache.path().join("cache")
     }
 
-    fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
         let mut command = self.repository.command(arguments);
         command.args(["--config", "machine.conf", "--now", NOW]).env("PLIMSOLL_CACHE", self.folder());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub(super) fn run(&self, arguments: &[&str]) -> Answer {
         support::answer(&self.command(arguments).output().expect("runs"))
     }
 
     /// What has been asked since the last time.
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         let lines = self.server.lines();
         lines[self.seen.replace(lines.len())..].to_vec()
     }

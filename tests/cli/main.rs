@@ -6,6 +6,7 @@ mod caching;
 mod following;
 #[cfg(unix)]
 mod hard_places;
+mod images;
 mod other_commands;
 mod output;
 mod pinning;
@@ -15,6 +16,7 @@ mod quickstart;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;
+mod vendoring;
 mod what_is_read;
 
 use std::fs;

@@ -56,8 +56,8 @@ impl Chaos {
             return None;
         }
         let Body::Bytes(bytes) = &truth.body else { return None };
-        // Waiting costs time and shows little: one in forty.
-        let faults = if random.next().is_multiple_of(40) { SLOW } else { FAULTS };
+        // Waiting costs time and shows little: one in a hundred.
+        let faults = if random.next().is_multiple_of(100) { SLOW } else { FAULTS };
         let at = usize::try_from(random.next() % faults.len() as u64).unwrap();
         let (name, fault) = faults[at];
         let reply = fault(&Struck { request, truth, bytes, random: random.next() })?;
@@ -230,7 +230,8 @@ const FAULTS: &[Fault] = &[
     }),
     ("two digest headers", |struck| {
         let mut lie = struck.truth.clone();
-        lie.headers.push((DIGEST.to_owned(), Digest::sha256(EVIL.as_bytes()).to_string()));
+        let at = usize::try_from(struck.random % 2).unwrap() * lie.headers.len();
+        lie.headers.insert(at, (DIGEST.to_owned(), Digest::sha256(EVIL.as_bytes()).to_string()));
         struck.found().then_some(lie)
     }),
     ("other bytes", |struck| {

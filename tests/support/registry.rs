@@ -195,18 +195,49 @@ pub struct Certificate {
 
 impl Certificate {
     pub fn new() -> Self {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        Self::made(None)
+    }
+
+    /// One that speaks only to who shows the certificate `client` (PEM).
+    pub fn wanting(client: &str) -> Self {
+        Self::made(Some(client))
+    }
+
+    fn made(client: Option<&str>) -> Self {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a server configuration");
+            .expect("protocol versions");
+        let config = match client {
+            None => config.with_no_client_auth(),
+            Some(pem) => {
+                use rustls::pki_types::pem::PemObject as _;
+                let mut roots = rustls::RootCertStore::empty();
+                let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+                roots.add(certificate).expect("a root");
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                config.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).expect("a server configuration");
         Self { pem: made.cert.pem(), config: Arc::new(config) }
     }
+
+    /// Its configuration, with these protocols on offer.
+    pub fn offering(&self, protocols: &[&[u8]]) -> Arc<rustls::ServerConfig> {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+/// A certificate for a client and its key, PEM.
+pub fn client_pair() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
 /// A running registry; it ends with the value.
@@ -224,6 +255,9 @@ struct Shared {
     /// How often each method and path was asked for.
     asked: Mutex<HashMap<(String, String), usize>>,
     tokens: AtomicUsize,
+    connections: AtomicUsize,
+    under_way: AtomicUsize,
+    most_at_once: AtomicUsize,
     port: u16,
 }
 
@@ -241,12 +275,19 @@ struct Content {
 impl Server {
     /// Listens on a free port of 127.0.0.1.
     pub fn start(behaviour: Behaviour) -> Self {
+        Self::start_at("127.0.0.1", behaviour).expect("a free port")
+    }
+
+    /// Listens on a free port of `address`; `None` where this machine has no such address.
+    pub fn start_at(address: &'static str, behaviour: Behaviour) -> Option<Self> {
+        let listener = std::net::TcpListener::bind((address, 0)).ok()?;
+        listener.set_nonblocking(true).expect("a socket");
         let (send_port, port) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
                 let port = listener.local_addr().expect("an address").port();
                 let shared = Arc::new(Shared {
                     behaviour,
@@ -254,6 +295,9 @@ impl Server {
                     log: Mutex::default(),
                     asked: Mutex::default(),
                     tokens: AtomicUsize::new(0),
+                    connections: AtomicUsize::new(0),
+                    under_way: AtomicUsize::new(0),
+                    most_at_once: AtomicUsize::new(0),
                     port,
                 });
                 send_port.send((port, Arc::clone(&shared))).expect("the test is waiting");
@@ -264,7 +308,12 @@ impl Server {
             });
         });
         let (port, shared) = port.recv().expect("the server starts");
-        Self { shared, port, end: Some(end), thread: Some(thread) }
+        Some(Self { shared, port, end: Some(end), thread: Some(thread) })
+    }
+
+    /// Empties the log.
+    pub fn forget(&self) {
+        self.shared.log.lock().unwrap().clear();
     }
 
     /// `127.0.0.1:PORT`.
@@ -331,6 +380,16 @@ impl Server {
         self.shared.log.lock().unwrap().clone()
     }
 
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// The most requests that were under way at one time.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_at_once.load(Ordering::SeqCst)
+    }
+
     /// [`Request::line`] of all requests.
     pub fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
@@ -351,6 +410,7 @@ impl Shared {
         loop {
             let Ok((socket, _)) = listener.accept().await else { continue };
             let shared = Arc::clone(self);
+            shared.connections.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 let _ = socket.set_nodelay(true);
                 match &shared.behaviour.tls {
@@ -370,7 +430,10 @@ impl Shared {
     async fn talk(&self, socket: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         let mut socket = BufReader::new(socket);
         while let Some(request) = self.read(&mut socket).await? {
+            let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_at_once.fetch_max(under_way, Ordering::SeqCst);
             tokio::time::sleep(self.behaviour.delay).await;
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
             let truth = self.answer(&request);
             let lie = self.behaviour.script.as_ref().and_then(|script| script(&request, &truth));
             if !write(&mut socket, &request, lie.unwrap_or(truth)).await? {

@@ -175,7 +175,10 @@ impl Auth {
             return Err(failed.failure.clone());
         }
         let met = self.first(endpoint, host, read).await;
-        if let Err(failure) = &met {
+        // What may be better in a moment is for each to try: one bad answer must not be everybody's.
+        if let Err(failure) = &met
+            && !failure.again
+        {
             *failed = Some(Failed { at: Instant::now(), failure: failure.clone() });
         }
         met

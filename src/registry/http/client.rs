@@ -16,7 +16,7 @@ use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::pace::Outcome;
-use crate::registry::http::permit::{Permit, Permits};
+use crate::registry::http::permit::{Permit, Permits, Place};
 use crate::registry::http::pool::Pools;
 use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::secrets::Secrets;
@@ -108,10 +108,19 @@ impl Client {
 
     /// Sends `ask`, when it is its turn, and follows its redirects, until the head of an answer is there.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Response, Failure> {
+        self.send_at(Place::Last, ask).await
+    }
+
+    /// As [`Client::send`], before all others that wait for the same host.
+    pub(crate) async fn send_first(&self, ask: Ask) -> Result<Response, Failure> {
+        self.send_at(Place::First, ask).await
+    }
+
+    async fn send_at(&self, turn: Place, ask: Ask) -> Result<Response, Failure> {
         let after = self.deadlines.request;
         let place = ask.place.clone();
         let origin = ask.url.origin().ascii_serialization();
-        let mut permit = self.permits.take(&origin).await.map_err(|outcome| given_up(&place, outcome))?;
+        let mut permit = self.permits.take(&origin, turn).await.map_err(|outcome| given_up(&place, outcome))?;
         let deadline = Instant::now() + after;
         let answer = timeout_at(deadline, self.follow(ask)).await;
         let (inner, left) = match answer {

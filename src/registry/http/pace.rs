@@ -56,6 +56,11 @@ impl Pace {
         self.running < self.limit && self.resting(now).is_none()
     }
 
+    /// Requests under way.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
     /// Until when the host wants no request at all; `None` when it takes them.
     pub(crate) fn resting(&self, now: Instant) -> Option<Instant> {
         self.rests_until.filter(|until| *until > now)

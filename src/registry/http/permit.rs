@@ -1,5 +1,5 @@
 //! A permit for each request: never more than the run's bound at once, never more for a host than its pace allows.
-//! Who waits holds none, so a slow, limited or resting host takes nothing from another; hosts take turns.
+//! Who waits holds none, so a slow, limited or resting host takes nothing from another; hosts share evenly.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +42,15 @@ pub(crate) struct Permit {
     outcome: Outcome,
 }
 
+/// Where somebody stands in a host's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before the others: they would wait for the answer.
+    First,
+    /// Behind the others.
+    Last,
+}
+
 /// What became of a question for a permit.
 enum Asked {
     Granted(Permit),
@@ -64,9 +73,9 @@ impl Permits {
     }
 
     /// A permit for `host`, when it is its turn; the kind of failure, where the host is asked no more.
-    pub(crate) async fn take(self: &Arc<Self>, host: &str) -> Result<Permit, Outcome> {
+    pub(crate) async fn take(self: &Arc<Self>, host: &str, place: Place) -> Result<Permit, Outcome> {
         loop {
-            match self.ask(host)? {
+            match self.ask(host, place)? {
                 Asked::Granted(permit) => return Ok(permit),
                 Asked::Rests(until) => tokio::time::sleep_until(until).await,
                 Asked::Waits(turn) => {
@@ -79,7 +88,7 @@ impl Permits {
         }
     }
 
-    fn ask(self: &Arc<Self>, host: &str) -> Result<Asked, Outcome> {
+    fn ask(self: &Arc<Self>, host: &str, place: Place) -> Result<Asked, Outcome> {
         let now = Instant::now();
         let mut state = self.lock();
         let host = match state.hosts.get_key_value(host) {
@@ -103,7 +112,10 @@ impl Permits {
         }
         let (sender, turn) = oneshot::channel();
         let line = state.hosts.get_mut(&host).expect("it was put there above");
-        line.waiting.push_back(sender);
+        match place {
+            Place::First => line.waiting.push_front(sender),
+            Place::Last => line.waiting.push_back(sender),
+        }
         if !state.turns.contains(&host) {
             state.turns.push_back(host);
         }
@@ -118,6 +130,7 @@ impl Permits {
             line.pace.end(number, outcome, now);
             if line.pace.given_up(now).is_some() {
                 line.waiting.clear();
+                state.turns.retain(|other| **other != *host);
             }
         }
         state.hand_out(self, now);
@@ -128,6 +141,7 @@ impl Permits {
         if let Some(line) = state.hosts.get_mut(host) {
             line.pace.rest(Instant::now(), wait);
             line.waiting.clear();
+            state.turns.retain(|other| **other != *host);
         }
     }
 
@@ -144,24 +158,27 @@ impl State {
         Permit { permits: Some(Arc::clone(permits)), host: Arc::clone(host), number, outcome: Outcome::Unclear }
     }
 
-    /// Gives what is free to who may run, host by host in turn.
+    /// Gives what is free to the host that has the fewest requests under way, the one whose turn it is among equals:
+    /// a slow host would else come to hold them all.
     fn hand_out(&mut self, permits: &Arc<Permits>, now: Instant) {
-        let mut passed = 0;
-        while self.free > 0 && passed < self.turns.len() {
-            let host = self.turns.pop_front().expect("there is one more");
+        while self.free > 0 {
+            let hosts = &self.hosts;
+            let running = |host: &Arc<str>| {
+                let line = hosts.get(host).filter(|line| !line.waiting.is_empty() && line.pace.may_start(now));
+                line.map(|line| line.pace.running())
+            };
+            let turns = self.turns.iter().enumerate();
+            let least = turns.filter_map(|(at, host)| Some((running(host)?, at))).min();
+            let Some((_, at)) = least else { return };
+            let host = self.turns.remove(at).expect("it was found there");
             let line = self.hosts.get_mut(&host).expect("a host that is waited for is known");
-            if line.pace.may_start(now)
-                && let Some(sender) = line.waiting.pop_front()
-            {
-                passed = 0;
-                let permit = self.grant(permits, &host);
-                if let Err(unwanted) = sender.send(permit) {
-                    self.take_back(unwanted, now);
-                }
-            } else {
-                passed += 1;
+            let sender = line.waiting.pop_front().expect("somebody waits there");
+            let more = !line.waiting.is_empty();
+            let permit = self.grant(permits, &host);
+            if let Err(unwanted) = sender.send(permit) {
+                self.take_back(unwanted, now);
             }
-            if self.hosts.get(&host).is_some_and(|line| !line.waiting.is_empty()) {
+            if more {
                 self.turns.push_back(host);
             }
         }
@@ -208,37 +225,37 @@ mod tests {
     const SOON: Duration = Duration::from_millis(50);
 
     async fn waits(permits: &Arc<Permits>, host: &str) -> bool {
-        tokio::time::timeout(SOON, permits.take(host)).await.is_err()
+        tokio::time::timeout(SOON, permits.take(host, Place::Last)).await.is_err()
     }
 
     #[tokio::test]
     async fn the_bound_holds_over_all_hosts() {
         let permits = Permits::new(2);
-        let first = permits.take("a").await.unwrap();
-        let _second = permits.take("b").await.unwrap();
+        let first = permits.take("a", Place::Last).await.unwrap();
+        let _second = permits.take("b", Place::Last).await.unwrap();
         assert!(waits(&permits, "a").await && waits(&permits, "c").await);
         drop(first);
-        assert!(permits.take("c").await.is_ok());
+        assert!(permits.take("c", Place::Last).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_limited_host_takes_nothing_from_another() {
         let permits = Permits::new(4);
         for _ in 0..3 {
-            permits.take("slow").await.unwrap().says(Outcome::Limited);
+            permits.take("slow", Place::Last).await.unwrap().says(Outcome::Limited);
         }
-        let slow = permits.take("slow").await.unwrap();
+        let slow = permits.take("slow", Place::Last).await.unwrap();
         let waiting: Vec<_> = (0..10)
             .map(|_| {
                 let permits = Arc::clone(&permits);
-                tokio::spawn(async move { permits.take("slow").await.map(drop) })
+                tokio::spawn(async move { permits.take("slow", Place::Last).await.map(drop) })
             })
             .collect();
         tokio::task::yield_now().await;
         assert!(waits(&permits, "slow").await, "one at a time by now");
         let mut others = Vec::new();
         for _ in 0..3 {
-            others.push(permits.take("quick").await.unwrap());
+            others.push(permits.take("quick", Place::Last).await.unwrap());
         }
         drop((slow, others));
         for waiting in waiting {
@@ -249,27 +266,27 @@ mod tests {
     #[tokio::test]
     async fn a_rest_is_for_all_who_wait_for_that_host_alone() {
         let permits = Permits::new(1);
-        let permit = permits.take("a").await.unwrap();
+        let permit = permits.take("a", Place::Last).await.unwrap();
         let since = Instant::now();
         let (a, b) = (Arc::clone(&permits), Arc::clone(&permits));
-        let a = tokio::spawn(async move { a.take("a").await.map(|_| since.elapsed()) });
+        let a = tokio::spawn(async move { a.take("a", Place::Last).await.map(|_| since.elapsed()) });
         tokio::task::yield_now().await;
         permit.rest(SOON * 3);
         drop(permit);
-        assert!(b.take("b").await.is_ok(), "nobody who sleeps holds the one permit");
+        assert!(b.take("b", Place::Last).await.is_ok(), "nobody who sleeps holds the one permit");
         assert!(a.await.unwrap().unwrap() >= SOON * 3);
     }
 
     #[tokio::test]
     async fn hosts_take_turns() {
         let permits = Permits::new(1);
-        let held = permits.take("a").await.unwrap();
+        let held = permits.take("a", Place::Last).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for host in ["a", "a", "a", "b", "b", "c"] {
             let (permits, order) = (Arc::clone(&permits), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let _permit = permits.take(host).await.unwrap();
+                let _permit = permits.take(host, Place::Last).await.unwrap();
                 order.lock().unwrap().push(host);
             }));
             tokio::task::yield_now().await;
@@ -282,15 +299,61 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_unlocks_others_goes_first() {
+        let permits = Permits::new(1);
+        let held = permits.take("a", Place::Last).await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (name, place) in [("one", Place::Last), ("two", Place::Last), ("token", Place::First)] {
+            let (permits, order) = (Arc::clone(&permits), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let _permit = permits.take("a", place).await.unwrap();
+                order.lock().unwrap().push(name);
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), ["token", "one", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_host_does_not_come_to_hold_all_permits() {
+        let permits = Permits::new(4);
+        let slow: Vec<_> = (0..8)
+            .map(|_| {
+                let permits = Arc::clone(&permits);
+                tokio::spawn(async move {
+                    let _permit = permits.take("slow", Place::Last).await;
+                    std::future::pending::<()>().await;
+                })
+            })
+            .collect();
+        let quick = || permits.take("quick", Place::Last);
+        // What was free at first is theirs; from then on each gets its half.
+        let first = tokio::join!(quick(), quick());
+        tokio::task::yield_now().await;
+        drop(first);
+        for _ in 0..50 {
+            let two = tokio::join!(quick(), quick());
+            tokio::task::yield_now().await;
+            drop(two);
+        }
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
     async fn who_left_the_line_leaves_no_permit_behind() {
         let permits = Permits::new(1);
-        let held = permits.take("a").await.unwrap();
+        let held = permits.take("a", Place::Last).await.unwrap();
         for _ in 0..5 {
             assert!(waits(&permits, "a").await);
         }
         drop(held);
         for _ in 0..3 {
-            assert!(permits.take("a").await.is_ok());
+            assert!(permits.take("a", Place::Last).await.is_ok());
         }
     }
 }

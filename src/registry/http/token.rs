@@ -130,7 +130,7 @@ impl Counter {
     pub(crate) async fn issue(&self, client: &Client, paths: &[String]) -> Result<Token, Failure> {
         let place = self.realm.host_str().unwrap_or_default().to_owned();
         let asked = Instant::now();
-        let response = client.send(self.ask(&place, paths)?).await?;
+        let response = client.send_first(self.ask(&place, paths)?).await?;
         if response.status() != StatusCode::OK {
             return Err(token_failure(&self.host, &place, response).await);
         }
