@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long plimsoll and other tools take to learn the digests of many images from a registry that is far away.
 
-    tests/interop/run benchmark [--repositories 100 1000] [--rounds 5] [--open] [--bearer] [--quick]
+    tests/interop/run benchmark [--repositories 100 1000] [--rounds 3] [--open] [--bearer] [--quick]
 
 fetches the tools and runs this script, which prints Markdown. The registry (benches/registry/main.go) waits 50 ms before
 it answers a request, as one in another part of the world does, and counts what each tool asks. All tools run in turn,
@@ -204,7 +204,7 @@ def main():
     """All of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repositories", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay", type=int, default=50, help="milliseconds a request")
     parser.add_argument("--open", action="store_true", help="only the registry that asks for no token")
     parser.add_argument("--bearer", action="store_true", help="only the one that does")
@@ -218,12 +218,18 @@ def main():
     plimsoll = str(Path(plimsoll).resolve())
     help_text = subprocess.run([plimsoll, "pin", "--help"], check=True, capture_output=True, text=True).stdout
     jobs = int(re.search(r"--jobs <N>.*?\[default: (\d+)\]", help_text, re.DOTALL)[1])
-    print(f"{machine()}.")
+    print("## A registry that is far away\n")
+    print(f"`tests/interop/run benchmark {' '.join(sys.argv[1:])}`".replace(" `", "`") + f" printed this section: {machine()}.")
     with Registry(0) as registry:
         print(f"The registry answers {registry.per_second(20_000, 64):,.0f} requests a second when it does not wait", end="")
     with Registry(asked.delay) as registry:
         print(f", and {registry.per_second(4_000, 128):,.0f} to 128 clients at a time with the delay of {asked.delay} ms"
               f" (of {128_000 / asked.delay:,.0f} that there could be).\n")
+    print(f"Every request, one for a token too, is answered after {asked.delay} ms. The tools take turns, round by round, each in "
+          "a home of its own, and must\ncome to the same digests. Requests and connections are those that the registry "
+          "counted; work is processor time. A client\nthat had its requests answered at once with others, never waited for "
+          "itself and asked no more than it must would take the\ntime of the floor. kbld is left out: it can't be fetched as "
+          "a Go module. frizbee is asked image by image, because over a\nfolder it found none of these names.\n")
     with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as top:
         for bearer in [way for way, other in ((False, asked.bearer), (True, asked.open)) if not other]:
             for number in asked.repositories:
