@@ -52,8 +52,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long a host may fail in succession, the waits that it asks for included, before this run asks it no more:
 /// ten thousand references must not each wait for a registry that is down.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// Requests under way at once, over all registries: twice as fast as 32 at 50 ms a request, and a registry that strains
-/// is asked for less.
+/// Requests under way at once, over all registries: nearly twice as fast as 32 where the network is what takes the time,
+/// and a registry that strains is asked for less.
 pub const CONCURRENCY: usize = 64;
 /// Names under way at once, over all hosts (each host has at least as many as `--jobs`): enough to fill token requests
 /// and connections, and as much memory for ten thousand names as for a few hundred.
