@@ -1,5 +1,5 @@
 //! Every limit in one place, each with its reason.
-//! A limit that is reached is a finding or an error that names it, never a shorter answer.
+//! A limit on what is read is a finding or an error that names it when it is reached, never a shorter answer.
 
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
 pub const REFERRERS: usize = 50;
 /// Most pages of one list of referrers: registries give 50 or more a page, so a list within the limit needs one or two.
 pub const REFERRER_PAGES: usize = 20;
-/// Redirects that one request follows.
+/// Redirects that one request follows: real registries need one, to their storage.
 pub const REDIRECTS: usize = 5;
-/// Largest answer of a token endpoint, in bytes.
+/// Largest answer of a token endpoint or a credential helper, and longest token on standard input, in bytes: real ones
+/// are some kilobytes.
 pub const TOKEN_BYTES: usize = 1 << 20;
 /// Most repositories in one token request, so that the token, which names them all, stays a header that servers take.
 pub const TOKEN_SCOPES: usize = 32;

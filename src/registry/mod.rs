@@ -1,4 +1,5 @@
-//! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
+//! The seam to where images come from: one trait, served over HTTP, from a layout on disk, or by the router over both
+//! with the memory of the run and the disk cache.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
 mod blobs;

@@ -221,6 +221,18 @@ fn what_could_not_be_copied_decides_the_exit_code() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let stocked = Stocked::new();
+    stocked.push("1");
+    stocked.repository.write("1.yaml", pod("image: good:1"));
+    stocked.repository.write("broken.yaml", pod("image: [good:2\n"));
+    let answer = vendor(&stocked, &[]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(answer.stderr.contains("undecided: broken.yaml:"), "{}", answer.stderr);
+    assert_eq!(names(&stocked), ["docker.io/library/good:1"]);
+}
+
+#[test]
 fn a_child_that_is_missing_is_told() {
     let stocked = Stocked::new();
     let text = image(&stocked, "{}", &serde_json::json!({}));

@@ -171,7 +171,7 @@ impl Settings {
         self.certificates.get(host)
     }
 
-    /// Whether only layouts may answer.
+    /// Whether only what is on disk may answer: layouts, and for digests the cache.
     pub fn offline(&self) -> bool {
         self.offline
     }
@@ -186,7 +186,7 @@ impl Settings {
         self.entries.iter().filter(|entry| entry.prefix.fits(host, path)).max_by_key(|entry| entry.prefix.length())
     }
 
-    /// The layouts in use, in the order of the settings, for the report.
+    /// The layouts in use, in the order of the settings.
     pub fn layouts(&self) -> impl Iterator<Item = &Path> {
         self.entries.iter().filter_map(Entry::layout)
     }
