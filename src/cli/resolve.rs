@@ -84,7 +84,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         watch.all();
     }
     network.say(output.quiet, output.verbose);
-    if output.verbose && !layouts.is_empty() {
+    if !output.quiet && !layouts.is_empty() {
         print::err(&format!("images from layouts on disk: {}\n", visible_lines(&layouts.join(", "))));
     }
     if failed > 0 && rows.len() > 1 && !output.quiet {

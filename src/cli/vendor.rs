@@ -58,6 +58,9 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     // What such a file names is not in the copy, and nobody can tell what that is.
     print::err(&unread.concat());
     let exit = if unread.is_empty() { Exit::Clean } else { Exit::Undecided };
+    if copied.missing.values().any(|error| !is_gone(error)) && !arguments.quiet {
+        print::err("warning: a check out of this layout says \"no such image\" of what could not be copied\n");
+    }
     let missing = copied.missing.values();
     Ok(missing.fold(exit, |exit, error| exit.and(if is_gone(error) { Exit::Denied } else { Exit::Undecided })))
 }

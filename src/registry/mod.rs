@@ -266,7 +266,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// `--offline`, and no layout or cache has it.
-    #[error("offline, and {name} is in no layout or cache")]
+    #[error("offline, and {name} is in no layout; the cache answers digests alone, and only those it holds")]
     Offline {
         /// What was asked for.
         name: String,

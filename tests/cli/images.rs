@@ -276,7 +276,7 @@ fn jobs_bound_what_is_under_way() {
 fn colour_is_as_it_is_told() {
     let repository = good();
     for command in ["resolve", "inspect"] {
-        let run = |more: &[&str]| repository.run(&[&[command, GOOD, "--now", NOW][..2], more].concat());
+        let run = |more: &[&str]| repository.run(&[&[command, GOOD], more].concat());
         assert!(run(&["--color", "always"]).stdout.contains("\u{1b}["), "{command}");
         for arguments in [&["--color", "never"][..], &["--color", "auto"], &[]] {
             assert!(!run(arguments).stdout.contains('\u{1b}'), "{command} {arguments:?}");

@@ -230,6 +230,8 @@ impl Passed {
             | RegistryError::RateLimited { .. }
             | RegistryError::Unauthorized { .. }
             | RegistryError::Forbidden { .. }
+            // A token server that may not be asked lets nobody in, either.
+            | RegistryError::Refused { .. }
             | RegistryError::Status { .. } => self.failed = Some(error),
             error => return Err(error),
         }
