@@ -1022,3 +1022,47 @@ fn a_layout_outside_the_tree_is_the_machines() {
     let answer = from_base(&repository, &["--config", &config]);
     assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_comes_with_what_is_judged() {
+    let server = registry::Server::start(registry::Behaviour::default());
+    let config = server.push_blob("x", r#"{"os":"linux","architecture":"amd64"}"#);
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":37}},"layers":[]}}"#
+    );
+    let digest = server.push("x", "1", manifest, registry::OCI_IMAGE);
+    let policy =
+        LIBRARY_ONLY.replace("trusted-registry: {allow: [\"docker.io/library/*\"]}", "image-size: {max: 1MiB}");
+    let (scene, home) = (Repository::new(), Repository::new());
+    scene.write("tree/plimsoll.yaml", &policy);
+    scene.write("tree/a.yaml", pod(&format!("image: {}/x@{digest}", server.host())));
+    scene.write("outside/plimsoll.yaml", &policy);
+    let cache = scene.path("tree/.cache").display().to_string();
+    let run = |from: &str, arguments: &[&str], variable: &str| {
+        let mut command = scene.command(arguments);
+        command.current_dir(scene.path(from)).env("HOME", home.root()).env(variable, &cache);
+        support::answer(&command.output().expect("runs"))
+    };
+    // From a place that judges nothing of the tree the cache may be used, and so it is filled.
+    let text = pod(&format!("image: {}/x@{digest}", server.host()));
+    scene.write("outside/a.yaml", text);
+    for variable in ["PLIMSOLL_CACHE", "XDG_CACHE_HOME"] {
+        let filled = run("outside", &["check"], variable);
+        assert_eq!((filled.code, filled.stderr.as_str()), (0, ""), "{}", filled.stdout);
+        let offline = run("outside", &["check", "--offline"], variable);
+        assert_eq!(offline.code, 0, "{}{}", offline.stdout, offline.stderr);
+        for (from, paths) in [
+            ("tree", &[][..]),
+            ("outside", &["../tree"]),
+            ("outside", &["../tree/a.yaml"]),
+            ("outside", &["--policy", "../tree/plimsoll.yaml"]),
+            ("tree", &["../outside"]),
+        ] {
+            let answer = run(from, &[&["check", "--offline"], paths].concat(), variable);
+            assert_eq!(answer.code, 3, "{from} {paths:?}: {}{}", answer.stdout, answer.stderr);
+            assert_eq!(answer.stderr.matches("warning: the cache").count(), 1, "{}", answer.stderr);
+            assert!(answer.stderr.contains("that is judged"), "{}", answer.stderr);
+        }
+    }
+}

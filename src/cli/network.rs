@@ -46,7 +46,14 @@ impl Network {
 }
 
 /// The registries as the config documents and this machine say.
-pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, reaching: &Reaching) -> anyhow::Result<Network> {
+///
+/// Nothing inside of `judged` is taken for the machine's own.
+pub(crate) fn network(
+    named: Option<&Config>,
+    beside: Option<&Config>,
+    reaching: &Reaching,
+    judged: &[PathBuf],
+) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
     for (entry, config) in each(named) {
@@ -83,8 +90,8 @@ pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, reaching:
         .context("the registry settings contradict themselves")?;
     let settings = settings.with_certificates(machine.certificates()?);
     let given = machine::given(reaching.registry_token_stdin.as_deref())?;
-    let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
-    let cache = if reaching.no_cache { None } else { machine::cache() };
+    let credentials = Credentials::new(machine.sources(own.credential_helpers, given, judged));
+    let cache = if reaching.no_cache { None } else { machine::cache(judged) };
     let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
     Ok(Network { router: router.at_once(reaching.jobs), layouts, cache })
 }
