@@ -861,3 +861,208 @@ fn a_cache_filled_by_another_repository() {
     std::fs::copy(evil.expect("the evil one's record"), new).expect("copied");
     run(&["--offline"], "undecided", 3);
 }
+
+/// The registries that the machine's own file blocks, and the environment that leads to it.
+fn blocked(prefix: &str) -> (Repository, String) {
+    let machine = Repository::new();
+    machine.write("registries.conf", format!("[[registry]]\nprefix = '{prefix}'\nblocked = true\n"));
+    let path = machine.path("registries.conf").display().to_string();
+    (machine, path)
+}
+
+#[test]
+fn a_repository_that_lifts_what_the_machine_blocks() {
+    let policy = LIBRARY_ONLY.replace("docker.io/library/*", "**");
+    for (prefix, own) in [
+        ("evil.example", "evil.example"),
+        ("evil.example", "evil.example/x"),
+        ("evil.example", "'*'"),
+        ("*.example", "evil.example/x"),
+    ] {
+        let repository = Repository::with(&policy, &[EVIL], &[("a.yaml", &pod("image: evil.example/x"))]);
+        repository.write("plimsoll.yaml", format!("{policy}{}", FROM_LAYOUT.replace("\"*\"", own)));
+        assert_eq!(repository.check().code, 0);
+        let (_machine, conf) = blocked(prefix);
+        let command = &mut repository.command(&["check", "--format", "json"]);
+        let answer = support::answer(&command.env("CONTAINERS_REGISTRIES_CONF", &conf).output().expect("runs"));
+        let why = format!("{prefix} {own}: {}{}", answer.stdout, answer.stderr);
+        assert_eq!(answer.code, 3, "{why}");
+        assert!(why.contains("is blocked by the settings"), "{why}");
+    }
+}
+
+#[test]
+fn a_repository_whose_layout_takes_the_place_of_the_machines_mirror() {
+    let policy = LIBRARY_ONLY.replace("docker.io/library/*", "**");
+    let repository = Repository::with(&policy, &[EVIL], &[("a.yaml", &pod("image: evil.example/x"))]);
+    let machine = Repository::new();
+    let mirror = "spec: {registries: [{prefix: evil.example, mirrors: ['http://127.0.0.1:1'], only-mirrors: true}]}";
+    machine.write("gate.yaml", format!("apiVersion: plimsoll.dev/v1\nkind: GateConfig\n{mirror}\n"));
+    let config = machine.path("gate.yaml").display().to_string();
+    for (own, code) in [("evil.example", 3), ("'*'", 3), ("evil.example/x", 0)] {
+        repository.write("plimsoll.yaml", format!("{policy}{}", FROM_LAYOUT.replace("\"*\"", own)));
+        let answer = repository.run(&["check", "--config", &config]);
+        assert_eq!(answer.code, code, "{own}: {}{}", answer.stdout, answer.stderr);
+    }
+}
+
+/// A repository in git whose committed policy takes its images from the committed folder `registry`.
+fn committed() -> Repository {
+    let policy =
+        LIBRARY_ONLY.replace("trusted-registry: {allow: [\"docker.io/library/*\"]}", "image-size: {max: 10KiB}");
+    let repository = Repository::with(&policy, &[], &[("a.yaml", &pod("image: good:1"))]);
+    let build = |folder: &str, size: u64| {
+        let mut layout = Layout::new(&repository.path(folder));
+        let image = layout.image(("linux", "amd64"), size, "an image");
+        layout.name(GOOD, &image);
+        layout.finish();
+    };
+    build("registry", 20_000);
+    build("other", 10);
+    repository.git(&["init", "-q"]);
+    repository.git(&["add", "."]);
+    repository.git(&["commit", "-qm", "base"]);
+    repository.git(&["tag", "base"]);
+    repository
+}
+
+fn from_base(repository: &Repository, arguments: &[&str]) -> support::Answer {
+    repository.run(&[&["check", "--format", "json", "--policy-from", "base"], arguments].concat())
+}
+
+#[test]
+fn a_layout_changed_in_the_same_commit() {
+    let swap = |repository: &Repository, name: &str| {
+        std::fs::copy(repository.path(&format!("other/{name}")), repository.path(&format!("registry/{name}")))
+            .expect("copied");
+    };
+    let blobs = |repository: &Repository| {
+        for entry in std::fs::read_dir(repository.path("other/blobs/sha256")).expect("a folder") {
+            swap(repository, &format!("blobs/sha256/{}", entry.expect("an entry").file_name().to_string_lossy()));
+        }
+    };
+    let change = |what: &dyn Fn(&Repository), commit: bool| {
+        let repository = committed();
+        assert_eq!(from_base(&repository, &[]).code, 1, "as it is in the commit");
+        what(&repository);
+        if commit {
+            repository.git(&["add", "-A"]);
+            repository.git(&["commit", "-qm", "change", "--allow-empty"]);
+        }
+        let answer = from_base(&repository, &[]);
+        assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+        assert!(answer.stderr.contains("registry") && answer.stdout.is_empty(), "{}", answer.stderr);
+        answer.stderr
+    };
+    for commit in [false, true] {
+        let said = change(
+            &|repository| {
+                blobs(repository);
+                swap(repository, "index.json");
+            },
+            commit,
+        );
+        assert!(said.contains("outside the work tree"), "says a way out: {said}");
+        change(&|repository| swap(repository, "index.json"), commit);
+        // untracked ones, and ones that git is told not to see
+        change(&blobs, commit);
+        change(
+            &|repository| {
+                repository.write(".git/info/exclude", "*\n");
+                repository.write("registry/.gitignore", "*\n");
+                blobs(repository);
+            },
+            commit,
+        );
+        change(&|repository| std::fs::remove_file(repository.path("registry/oci-layout")).expect("removed"), commit);
+    }
+    // a filter of the tree's own, by which git would find nothing changed
+    change(
+        &|repository| {
+            repository.write(".gitattributes", "registry/** text=auto eol=crlf\n");
+            let text = repository.read("registry/index.json");
+            repository.write("registry/index.json", format!("{text}\r\n"));
+        },
+        true,
+    );
+    change(
+        &|repository| {
+            swap(repository, "index.json");
+            repository.git(&["update-index", "--assume-unchanged", "registry/index.json"]);
+        },
+        false,
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_layout_that_a_change_puts_in_anothers_place() {
+    use std::os::unix::fs::symlink;
+    let repository = committed();
+    std::fs::rename(repository.path("registry"), repository.path("aside")).expect("moved");
+    symlink("other", repository.path("registry")).expect("linked");
+    let answer = from_base(&repository, &[]);
+    assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+    // out of the tree
+    let outside = committed();
+    std::fs::remove_file(repository.path("registry")).expect("removed");
+    symlink(outside.path("other"), repository.path("registry")).expect("linked");
+    assert_eq!(from_base(&repository, &[]).code, 2);
+}
+
+#[test]
+fn a_layout_outside_the_tree_is_the_machines() {
+    let (repository, machine) = (committed(), Repository::new());
+    let mut layout = Layout::new(&machine.path("registry"));
+    layout.add(GOOD);
+    layout.finish();
+    machine.write("gate.yaml", FROM_LAYOUT.trim_start().trim_start_matches("---\n"));
+    repository.write("registry/new", "x");
+    let config = machine.path("gate.yaml").display().to_string();
+    let answer = from_base(&repository, &["--config", &config]);
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_comes_with_what_is_judged() {
+    let server = registry::Server::start(registry::Behaviour::default());
+    let config = server.push_blob("x", r#"{"os":"linux","architecture":"amd64"}"#);
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":37}},"layers":[]}}"#
+    );
+    let digest = server.push("x", "1", manifest, registry::OCI_IMAGE);
+    let policy =
+        LIBRARY_ONLY.replace("trusted-registry: {allow: [\"docker.io/library/*\"]}", "image-size: {max: 1MiB}");
+    let (scene, home) = (Repository::new(), Repository::new());
+    scene.write("tree/plimsoll.yaml", &policy);
+    scene.write("tree/a.yaml", pod(&format!("image: {}/x@{digest}", server.host())));
+    scene.write("outside/plimsoll.yaml", &policy);
+    let cache = scene.path("tree/.cache").display().to_string();
+    let run = |from: &str, arguments: &[&str], variable: &str| {
+        let mut command = scene.command(arguments);
+        command.current_dir(scene.path(from)).env("HOME", home.root()).env(variable, &cache);
+        support::answer(&command.output().expect("runs"))
+    };
+    // From a place that judges nothing of the tree the cache may be used, and so it is filled.
+    let text = pod(&format!("image: {}/x@{digest}", server.host()));
+    scene.write("outside/a.yaml", text);
+    for variable in ["PLIMSOLL_CACHE", "XDG_CACHE_HOME"] {
+        let filled = run("outside", &["check"], variable);
+        assert_eq!((filled.code, filled.stderr.as_str()), (0, ""), "{}", filled.stdout);
+        let offline = run("outside", &["check", "--offline"], variable);
+        assert_eq!(offline.code, 0, "{}{}", offline.stdout, offline.stderr);
+        for (from, paths) in [
+            ("tree", &[][..]),
+            ("outside", &["../tree"]),
+            ("outside", &["../tree/a.yaml"]),
+            ("outside", &["--policy", "../tree/plimsoll.yaml"]),
+            ("tree", &["../outside"]),
+        ] {
+            let answer = run(from, &[&["check", "--offline"], paths].concat(), variable);
+            assert_eq!(answer.code, 3, "{from} {paths:?}: {}{}", answer.stdout, answer.stderr);
+            assert_eq!(answer.stderr.matches("warning: the cache").count(), 1, "{}", answer.stderr);
+            assert!(answer.stderr.contains("that is judged"), "{}", answer.stderr);
+        }
+    }
+}

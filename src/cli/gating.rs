@@ -1,6 +1,7 @@
 //! `check` and `pin`: the same gate, then a report, then for `pin` the files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -33,6 +34,7 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
         beside: governing.config.as_ref(),
         named: named.as_ref(),
         asking: &arguments.asking,
+        judged: machine::judged(&arguments.paths.paths, Some(&governing.folder)),
         mode: Mode::Check,
         resolve: !arguments.no_resolve,
         whole: arguments.paths.paths.is_empty(),
@@ -64,6 +66,7 @@ pub(crate) fn pin(arguments: &Pin) -> Result<Exit, Failure> {
         beside: governing.as_ref().and_then(|governing| governing.config.as_ref()),
         named: named.as_ref(),
         asking: &arguments.asking,
+        judged: machine::judged(&arguments.paths.paths, governing.as_ref().map(|governing| governing.folder.as_path())),
         mode: Mode::Pin { update: arguments.update },
         resolve: true,
         whole: false,
@@ -129,6 +132,7 @@ struct Gate<'a> {
     beside: Option<&'a Config>,
     named: Option<&'a Config>,
     asking: &'a Asking,
+    judged: Vec<PathBuf>,
     mode: Mode,
     resolve: bool,
     whole: bool,
@@ -139,7 +143,7 @@ struct Gate<'a> {
 
 impl Gate<'_> {
     fn run(&self, gathered: Gathered) -> Result<(Run, Outcome, Vec<sources::Target>), Failure> {
-        let network = network::network(self.named, self.beside, &self.asking.reaching)?;
+        let network = network::network(self.named, self.beside, &self.asking.reaching, &self.judged)?;
         let Gathered { mut files, unread, read, ignored, targets, nested, .. } = gathered;
         // `pin` leaves a file alone that must not be replaced, and judges its references as they stand.
         if self.mode != Mode::Check {

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
     /// The folder that `ignore:` is relative to: the policy's, or for the machine's own file the work tree.
     pub(crate) ignore_from: PathBuf,
+    /// The commit that it was read from; what it names in the work tree must be as it is there.
+    pub(crate) from: Option<Commit>,
 }
 
 /// The policy of a run, and the config that stands beside it.
@@ -52,7 +54,7 @@ pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Gove
         Some(path) => path.display().to_string(),
         None => shown(&path, &here),
     };
-    let (bytes, shown) = match &arguments.policy_from {
+    let (bytes, shown, from) = match &arguments.policy_from {
         Some(name) => {
             let root = root.ok_or_else(|| anyhow!("--policy-from needs a git work tree, and this is none"))?;
             let commit = Commit::find(&root, name)?;
@@ -62,16 +64,19 @@ pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Gove
                 .map_err(|_| anyhow!("{shown} lies outside the git work tree, so no commit holds it"))?;
             let inside =
                 inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            (commit.read(&inside)?, format!("{name}:{inside}"))
+            (commit.read(&inside)?, format!("{name}:{inside}"), Some(commit))
         }
         None if !named && !path.exists() => return Ok(None),
-        None => (read(&path, &shown)?, shown),
+        None => (read(&path, &shown)?, shown, None),
     };
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
     let formats: Vec<&str> = table::formats().iter().map(|format| format.id()).collect();
     let loaded = policy::load(&text, &shown, now, &formats)?;
     let folder = path.parent().map_or_else(|| here.clone(), Path::to_owned);
-    let config = loaded.config.map(|settings| Config { settings, folder: folder.clone(), ignore_from: folder.clone() });
+    let config = loaded.config.map(|settings| {
+        let (folder, ignore_from) = (folder.clone(), folder.clone());
+        Config { settings, folder, ignore_from, from }
+    });
     Ok(Some(Governing { policy: loaded.policy, config, folder, path }))
 }
 
@@ -80,20 +85,23 @@ pub(crate) fn config(path: Option<&Path>, from: Option<&str>) -> Result<Option<C
     let Some(path) = path else { return Ok(None) };
     let shown = path.display().to_string();
     let absolute = std::path::absolute(path).context("the config's path can't be made absolute")?;
-    let (bytes, shown) = match from.map(|name| committed(path, &absolute, name)).transpose()?.flatten() {
-        Some((bytes, shown)) => (bytes, shown),
-        None => (read(path, &shown)?, shown),
+    let (bytes, shown, from, place) = match from.map(|name| committed(path, &absolute, name)).transpose()?.flatten() {
+        Some((bytes, shown, commit, place)) => (bytes, shown, Some(commit), place),
+        None => (read(path, &shown)?, shown, None, absolute),
     };
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{shown} is not UTF-8 text"))?;
     let settings = policy::load_config(&text, &shown)?;
-    let folder = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let folder = place.parent().map_or_else(PathBuf::new, Path::to_owned);
     let here = std::env::current_dir().context("the current folder can't be found")?;
     let ignore_from = walk::work_tree(&here).unwrap_or(here);
-    Ok(Some(Config { settings, folder, ignore_from }))
+    Ok(Some(Config { settings, folder, ignore_from, from }))
 }
 
-/// The bytes of a config in the commit, and how it is shown; `None` for one outside the work tree, which is the machine's.
-fn committed(path: &Path, absolute: &Path, name: &str) -> anyhow::Result<Option<(Vec<u8>, String)>> {
+/// A config in the commit, how it is shown, and where it lies in the work tree.
+type Committed = (Vec<u8>, String, Commit, PathBuf);
+
+/// The config in the commit; `None` for one outside the work tree, which is the machine's.
+fn committed(path: &Path, absolute: &Path, name: &str) -> anyhow::Result<Option<Committed>> {
     let here = std::env::current_dir().context("the current folder can't be found")?;
     let root =
         walk::work_tree(&here).ok_or_else(|| anyhow!("--policy-from needs a git work tree, and this is none"))?;
@@ -102,8 +110,10 @@ fn committed(path: &Path, absolute: &Path, name: &str) -> anyhow::Result<Option<
     let Some(inside) = absolute.strip_prefix(&root).ok().or_else(|| real.strip_prefix(&root).ok()) else {
         return Ok(None);
     };
+    let place = root.join(inside);
     let inside = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-    Ok(Some((Commit::find(&root, name)?.read(&inside)?, format!("{name}:{inside}"))))
+    let commit = Commit::find(&root, name)?;
+    Ok(Some((commit.read(&inside)?, format!("{name}:{inside}"), commit, place)))
 }
 
 /// The contract's way out where no policy was found.

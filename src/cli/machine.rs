@@ -47,8 +47,13 @@ impl Machine {
     }
 
     /// Where credentials are looked for.
-    pub(crate) fn sources(&self, helpers: Vec<String>, given: Option<(String, Credential)>) -> Sources {
-        Sources { given, files: self.files(), helpers, search: env::var_os("PATH") }
+    pub(crate) fn sources(
+        &self,
+        helpers: Vec<String>,
+        given: Option<(String, Credential)>,
+        judged: &[PathBuf],
+    ) -> Sources {
+        Sources { given, files: self.files(), helpers, search: env::var_os("PATH"), judged: judged.to_vec() }
     }
 
     /// The files in the order of containers-auth.json.5; one that is named is the only one.
@@ -124,15 +129,39 @@ pub(crate) fn given(host: Option<&str>) -> anyhow::Result<Option<(String, Creden
     Ok(Some((host, credential)))
 }
 
+/// The trees whose content a change could have written: of the named paths, the policy and the current folder each the
+/// work tree, or where there is none the folder itself. Nothing in them is the machine's own.
+///
+/// A folder without git that holds the home is left out: who writes there writes the machine's settings.
+pub(crate) fn judged(paths: &[PathBuf], policy: Option<&Path>) -> Vec<PathBuf> {
+    let Ok(here) = env::current_dir() else { return Vec::new() };
+    let home = env::home_dir().and_then(|home| home.canonicalize().ok());
+    let mut places = vec![here.clone()];
+    places.extend(policy.map(Path::to_owned));
+    for path in paths.iter().filter(|path| path.as_os_str() != "-").map(|path| here.join(path)) {
+        let real = path.canonicalize().ok().filter(|real| !real.is_dir());
+        places.extend(real.and_then(|real| Some(real.parent()?.to_owned())));
+        places.push(if path.is_dir() { path } else { path.parent().map_or_else(|| here.clone(), Path::to_owned) });
+    }
+    let mut trees: Vec<PathBuf> = Vec::new();
+    for place in places {
+        let tree = walk::work_tree(&place).or_else(|| {
+            let folder = place.canonicalize().ok()?;
+            let holds_home = home.as_ref().is_some_and(|home| home.starts_with(&folder));
+            (!holds_home).then_some(folder)
+        });
+        trees.extend(tree.filter(|tree| !trees.contains(tree)));
+    }
+    trees
+}
+
 /// The user's cache, where there is a place for one.
-pub(crate) fn cache() -> Option<Cache> {
+pub(crate) fn cache(judged: &[PathBuf]) -> Option<Cache> {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = variable("PLIMSOLL_CACHE").or_else(|| {
         let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
         Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
     })?;
     let folder = std::path::absolute(folder).ok()?;
-    let judged =
-        env::current_dir().ok().and_then(|here| walk::work_tree(&here)).and_then(|tree| tree.canonicalize().ok());
-    Some(Cache::new(folder, limits::CACHE_BYTES, judged))
+    Some(Cache::new(folder, limits::CACHE_BYTES, judged.iter().cloned()))
 }

@@ -21,7 +21,8 @@ pub(crate) fn network(machine: &Machine, asking: &Asking) -> Result<Network, Fai
     let governing = governing::find(&none, Timestamp::now())?;
     let named = governing::config(machine.config.as_deref().map(Path::new), None)?;
     let beside = governing.as_ref().and_then(|governing| governing.config.as_ref());
-    Ok(network::network(named.as_ref(), beside, &asking.reaching)?)
+    let judged = super::machine::judged(&[], governing.as_ref().map(|governing| governing.folder.as_path()));
+    Ok(network::network(named.as_ref(), beside, &asking.reaching, &judged)?)
 }
 
 /// Runs what asks registries.

@@ -1,6 +1,9 @@
 //! The registries of a run: settings of the config documents, then those of this machine.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
+use plimsoll::policy::RegistrySettings;
 use plimsoll::registry::cache::Cache;
 use plimsoll::registry::credentials::Credentials;
 use plimsoll::registry::http::Deadlines;
@@ -43,49 +46,73 @@ impl Network {
 }
 
 /// The registries as the config documents and this machine say.
-pub(crate) fn network(named: Option<&Config>, beside: Option<&Config>, reaching: &Reaching) -> anyhow::Result<Network> {
+///
+/// Nothing inside of `judged` is taken for the machine's own.
+pub(crate) fn network(
+    named: Option<&Config>,
+    beside: Option<&Config>,
+    reaching: &Reaching,
+    judged: &[PathBuf],
+) -> anyhow::Result<Network> {
     let mut entries: Vec<RawEntry> = Vec::new();
     let mut layouts = Vec::new();
-    // The machine's own file goes first: what it says of a prefix holds.
-    for config in [named, beside].into_iter().flatten() {
-        for entry in &config.settings.registries {
-            if entries.iter().any(|other| other.prefix == entry.prefix) {
-                continue;
-            }
-            let place = |path: &String| config.folder.join(path);
-            if let Some(layout) = entry.layout.as_ref().map(place).filter(|path| !path.join("oci-layout").is_file()) {
-                bail!(
-                    "line {} of the config: {} is no OCI image layout: it holds no oci-layout",
-                    entry.line,
-                    layout.display()
-                );
-            }
-            if let Some(ca) = entry.ca.as_ref().map(place).filter(|path| !path.is_file()) {
-                bail!("line {} of the config: there is no file {}", entry.line, ca.display());
-            }
-            layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
-            entries.push(RawEntry {
-                prefix: entry.prefix.clone(),
-                mirrors: entry.mirrors.iter().map(|mirror| mirror.as_str().into()).collect(),
-                only_mirrors: entry.only_mirrors,
-                insecure: entry.insecure,
-                ca: entry.ca.as_ref().map(place),
-                token_realms: entry.token_realm.iter().cloned().collect(),
-                layout: entry.layout.as_ref().map(place),
-                ..RawEntry::default()
-            });
-        }
+    for (entry, config) in each(named) {
+        let (layout, ca) = (place(config, entry, entry.layout.as_ref())?, place(config, entry, entry.ca.as_ref())?);
+        layouts.extend(entry.layout.iter().map(|layout| format!("{} from {layout}", entry.prefix)));
+        entries.push(RawEntry {
+            prefix: entry.prefix.clone(),
+            mirrors: entry.mirrors.iter().map(|mirror| mirror.as_str().into()).collect(),
+            only_mirrors: entry.only_mirrors,
+            insecure: entry.insecure,
+            ca,
+            token_realms: entry.token_realm.iter().cloned().collect(),
+            layout,
+            ..RawEntry::default()
+        });
     }
     let machine = Machine::found();
     let own = machine.registries()?;
-    // What the documents say of a prefix holds; podman's file speaks of the others.
+    // What `--config` says of a prefix holds; podman's file speaks of the others.
     let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
     entries.extend(own.entries.into_iter().filter(|entry| !said.contains(&Some(entry.prefix.clone()))));
-    let settings = Settings::new(entries, reaching.offline).context("the registry settings contradict themselves")?;
+    let said: Vec<Option<String>> = entries.iter().map(|entry| settings::canonical(&entry.prefix)).collect();
+    let mut of_repository = Vec::new();
+    for (entry, config) in each(beside) {
+        let Some(text) = &entry.layout else { continue };
+        if said.contains(&settings::canonical(&entry.prefix)) {
+            continue;
+        }
+        of_repository.extend(place(config, entry, Some(text))?.map(|layout| (entry.prefix.clone(), layout)));
+        layouts.push(format!("{} from {text}", entry.prefix));
+    }
+    let settings = Settings::new(entries, reaching.offline)
+        .and_then(|settings| settings.with_layouts_beside(of_repository))
+        .context("the registry settings contradict themselves")?;
     let settings = settings.with_certificates(machine.certificates()?);
     let given = machine::given(reaching.registry_token_stdin.as_deref())?;
-    let credentials = Credentials::new(machine.sources(own.credential_helpers, given));
-    let cache = if reaching.no_cache { None } else { machine::cache() };
+    let credentials = Credentials::new(machine.sources(own.credential_helpers, given, judged));
+    let cache = if reaching.no_cache { None } else { machine::cache(judged) };
     let router = Router::new(settings, credentials, Deadlines::STANDARD, machine::proxies()?, cache.clone());
     Ok(Network { router: router.at_once(reaching.jobs), layouts, cache })
+}
+
+fn each(config: Option<&Config>) -> impl Iterator<Item = (&RegistrySettings, &Config)> {
+    config.into_iter().flat_map(|config| config.settings.registries.iter().map(move |entry| (entry, config)))
+}
+
+/// Where the layout or the certificates of an entry are, which must be there.
+fn place(config: &Config, entry: &RegistrySettings, text: Option<&String>) -> anyhow::Result<Option<PathBuf>> {
+    let Some(text) = text else { return Ok(None) };
+    let path = config.folder.join(text);
+    if entry.layout.is_some() && !path.join("oci-layout").is_file() {
+        let path = path.display();
+        bail!("line {} of the config: {path} is no OCI image layout: it holds no oci-layout", entry.line);
+    }
+    if entry.layout.is_none() && !path.is_file() {
+        bail!("line {} of the config: there is no file {}", entry.line, path.display());
+    }
+    if let Some(commit) = &config.from {
+        commit.unchanged(&path)?;
+    }
+    Ok(Some(path))
 }

@@ -37,7 +37,8 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
         jobs,
         now,
     };
-    let network = network::network(named.as_ref(), governing.config.as_ref(), &arguments.reaching)?;
+    let judged = machine::judged(&arguments.paths.paths, Some(&governing.folder));
+    let network = network::network(named.as_ref(), governing.config.as_ref(), &arguments.reaching, &judged)?;
     let writer = LayoutWriter::open(&arguments.out).map_err(anyhow::Error::from)?;
     let noting = Noting::new(&network.router);
     let watch = Watch::new(&network.router, gating::references(&request), arguments.quiet);

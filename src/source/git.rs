@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 ///
 /// No config of the system or user is read, no file monitor, hook or fetch is started, no object is replaced.
 pub fn command(root: &Path) -> io::Result<Command> {
-    let program = program().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "git is in no folder of PATH"))?;
+    let program = program(root)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "git is in no folder of PATH outside the work tree"))?;
     let mut command = Command::new(program);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
         command.env_remove(name);
@@ -35,10 +36,11 @@ pub fn command(root: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-fn program() -> Option<PathBuf> {
+fn program(root: &Path) -> Option<PathBuf> {
+    let inside = |path: &Path| path.starts_with(root) || path.canonicalize().is_ok_and(|real| real.starts_with(root));
     let name = if cfg!(windows) { "git.exe" } else { "git" };
     env::split_paths(&env::var_os("PATH")?)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+        .find(|path| path.is_file() && !inside(path))
 }

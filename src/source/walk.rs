@@ -569,14 +569,16 @@ impl Drop for Listing {
     }
 }
 
+/// A path as git writes it.
 #[cfg(unix)]
-fn os_path(bytes: &[u8]) -> PathBuf {
+pub fn os_path(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
+/// A path as git writes it.
 #[cfg(not(unix))]
-fn os_path(bytes: &[u8]) -> PathBuf {
+pub fn os_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 

@@ -29,11 +29,13 @@ pub(super) enum Read {
     Damaged,
 }
 
-/// The folder without links, checked; `None` where there is none yet. Inside of `judged` there must be none.
-pub(super) fn find(root: &Path, judged: Option<&Path>) -> Result<Option<PathBuf>, String> {
+/// The folder without links, checked; `None` where there is none yet. Inside of one of `judged` there must be none.
+pub(super) fn find(root: &Path, judged: &[PathBuf]) -> Result<Option<PathBuf>, String> {
     let near = root.ancestors().find_map(|folder| folder.canonicalize().ok());
-    if near.zip(judged).is_some_and(|(near, judged)| near.starts_with(judged)) {
-        return Err("it lies in the work tree that is judged, where a change could write to it".to_owned());
+    // By its name too: a link on the way could be the change's own.
+    let places = [Some(root), near.as_deref()];
+    if places.into_iter().flatten().any(|place| judged.iter().any(|judged| place.starts_with(judged))) {
+        return Err("it lies in the work tree or folder that is judged, where a change could write to it".to_owned());
     }
     let root = match root.canonicalize() {
         Ok(root) => root,
@@ -63,7 +65,7 @@ pub(super) fn find(root: &Path, judged: Option<&Path>) -> Result<Option<PathBuf>
 }
 
 /// The folder, made where it is missing.
-pub(super) fn make(root: &Path, judged: Option<&Path>) -> Result<PathBuf, String> {
+pub(super) fn make(root: &Path, judged: &[PathBuf]) -> Result<PathBuf, String> {
     let wrong = |error: io::Error| error.kind().to_string();
     if find(root, judged)?.is_none() {
         blobs::make_folder(root, Reach::Private).map_err(wrong)?;

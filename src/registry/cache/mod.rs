@@ -55,7 +55,7 @@ pub struct Account {
 struct Inner {
     root: PathBuf,
     limit: u64,
-    judged: Option<PathBuf>,
+    judged: Vec<PathBuf>,
     state: Mutex<State>,
     hits: AtomicUsize,
     stored: AtomicUsize,
@@ -104,12 +104,12 @@ struct Hint {
 
 impl Cache {
     /// The cache in the folder `root`, at most about `limit` bytes large; nothing is read or made yet. It is not used
-    /// where it lies inside `judged`, the work tree that is judged: a change could bring its own entries.
-    pub fn new(root: impl Into<PathBuf>, limit: u64, judged: Option<PathBuf>) -> Self {
+    /// where it lies inside one of `judged`, the trees that are judged: a change could bring its own entries.
+    pub fn new(root: impl Into<PathBuf>, limit: u64, judged: impl IntoIterator<Item = PathBuf>) -> Self {
         Self(Arc::new(Inner {
             root: root.into(),
             limit,
-            judged,
+            judged: judged.into_iter().collect(),
             state: Mutex::new(State::Unknown),
             hits: AtomicUsize::new(0),
             stored: AtomicUsize::new(0),
@@ -311,7 +311,7 @@ impl Inner {
     fn readable(&self) -> Option<PathBuf> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Unknown) {
-            *state = match folder::find(&self.root, self.judged.as_deref()) {
+            *state = match folder::find(&self.root, &self.judged) {
                 Ok(Some(root)) => State::Found(root),
                 Ok(None) => State::Absent,
                 Err(why) => {
@@ -333,7 +333,7 @@ impl Inner {
         self.readable();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Absent | State::Found(_)) {
-            match folder::make(&self.root, self.judged.as_deref()) {
+            match folder::make(&self.root, &self.judged) {
                 Ok(root) => *state = State::Made(root),
                 // What can be read still is.
                 Err(why) => self.give_up_writing(why),

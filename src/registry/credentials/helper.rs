@@ -24,6 +24,8 @@ const TOKEN_USER: &str = "<token>";
 #[derive(Debug)]
 pub(super) struct Helpers {
     pub(super) search: Option<OsString>,
+    /// Where none may come out of.
+    pub(super) judged: Vec<PathBuf>,
     pub(super) deadline: Duration,
 }
 
@@ -39,7 +41,9 @@ impl Helpers {
                 detail: detail.to_owned(),
             });
         }
-        let path = self.search(&program).ok_or_else(|| local("this credential helper is not in PATH"))?;
+        let path = self
+            .search(&program)
+            .ok_or_else(|| local("this credential helper is not in PATH, or only inside what is judged"))?;
         let run = tokio::time::timeout(self.deadline, run(&path, key)).await;
         let (success, output) = match run {
             Err(_) => return Err(local(&format!("no answer in {} seconds", self.deadline.as_secs()))),
@@ -67,7 +71,13 @@ impl Helpers {
         std::env::split_paths(self.search.as_ref()?)
             .filter(|folder| folder.is_absolute())
             .map(|folder| folder.join(program))
-            .find(|path| path.is_file())
+            .find(|path| path.is_file() && !self.is_judged(path))
+    }
+
+    fn is_judged(&self, path: &Path) -> bool {
+        // By its name too: a link on the way could be the change's own.
+        let inside = |path: &Path| self.judged.iter().any(|judged| path.starts_with(judged));
+        inside(path) || path.canonicalize().map_or(true, |real| inside(&real))
     }
 }
 
@@ -98,10 +108,27 @@ mod tests {
     fn helpers_never_come_out_of_the_working_folder() {
         // A test runs in the folder of the crate, where this file is.
         let search = |path: &str| {
-            let helpers = Helpers { search: Some(path.into()), deadline: Duration::ZERO };
+            let helpers = Helpers { search: Some(path.into()), judged: vec![], deadline: Duration::ZERO };
             helpers.search("Cargo.toml").is_some()
         };
         assert!(search(env!("CARGO_MANIFEST_DIR")));
         assert!(!search(".") && !search("") && !search("src/.."));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn helpers_never_come_out_of_a_tree_that_is_judged() {
+        let (tree, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(tree.path().join("bin")).unwrap();
+        std::fs::write(tree.path().join("bin/docker-credential-x"), "").unwrap();
+        std::os::unix::fs::symlink(tree.path().join("bin"), outside.path().join("link")).unwrap();
+        let found = |folder: PathBuf, judged: &[PathBuf]| {
+            let helpers = Helpers { search: Some(folder.into()), judged: judged.to_vec(), deadline: Duration::ZERO };
+            helpers.search("docker-credential-x").is_some()
+        };
+        let judged = [tree.path().canonicalize().unwrap()];
+        for folder in [tree.path().join("bin"), outside.path().join("link")] {
+            assert!(found(folder.clone(), &[]) && !found(folder, &judged));
+        }
     }
 }

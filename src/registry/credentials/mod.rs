@@ -81,6 +81,8 @@ pub struct Sources {
     /// The value of `PATH`, where helpers are looked for; entries that are not absolute are passed over,
     /// because a helper must not come out of the tree that is judged.
     pub search: Option<OsString>,
+    /// The trees that are judged; helpers in them are passed over, too.
+    pub judged: Vec<PathBuf>,
 }
 
 /// A file of credentials.
@@ -134,11 +136,11 @@ impl Credentials {
 
     /// As [`Credentials::new`], with another deadline for a helper.
     pub fn with_deadline(sources: Sources, deadline: Duration) -> Self {
-        let Sources { given, files, helpers, search } = sources;
+        let Sources { given, files, helpers, search, judged } = sources;
         let order = if helpers.is_empty() { vec![FILES.to_owned()] } else { helpers };
         let files = files.into_iter().map(|stored| (stored, OnceCell::new())).collect();
         let given = given.map(|(host, credential)| (reference::canonical_host(&host), credential));
-        Self { given, order, files, helpers: Helpers { search, deadline }, known: Mutex::default() }
+        Self { given, order, files, helpers: Helpers { search, judged, deadline }, known: Mutex::default() }
     }
 
     /// What is stored for the repository `path` at `host` (as in a reference: `docker.io`, `reg.corp:5000`); `None`

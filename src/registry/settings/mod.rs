@@ -21,6 +21,8 @@ use prefix::Prefix;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     entries: Vec<Entry>,
+    /// Layouts that the judged repository declares.
+    beside: Vec<Entry>,
     offline: bool,
     certificates: HashMap<String, Certificates>,
 }
@@ -156,7 +158,21 @@ impl Settings {
             }
             checked.push(entry);
         }
-        Ok(Self { entries: checked, offline, certificates: HashMap::new() })
+        Ok(Self { entries: checked, beside: Vec::new(), offline, certificates: HashMap::new() })
+    }
+
+    /// With layouts by prefix that the judged repository declares: they give way to this machine's own entries.
+    pub fn with_layouts_beside(
+        mut self,
+        layouts: impl IntoIterator<Item = (String, PathBuf)>,
+    ) -> Result<Self, SettingsError> {
+        let raw = layouts.into_iter().map(|(prefix, layout)| RawEntry {
+            prefix,
+            layout: Some(layout),
+            ..RawEntry::default()
+        });
+        self.beside = Self::new(raw.collect(), self.offline)?.entries;
+        Ok(self)
     }
 
     /// With the certificates of each `HOST[:PORT]`, as it stands in a reference.
@@ -176,19 +192,24 @@ impl Settings {
         self.offline
     }
 
-    /// The entry with the longest prefix that `repository` fits, component by component.
+    /// The entry with the longest prefix that `repository` fits, component by component. A layout of the judged
+    /// repository holds only where no entry of this machine is as long, and never where one blocks.
     pub fn entry(&self, repository: &Repository) -> Option<&Entry> {
-        self.find(repository.host(), repository.path())
+        let (host, path) = (repository.host(), repository.path());
+        match (self.find(host, path), longest(&self.beside, host, path)) {
+            (Some(own), Some(beside)) if own.blocked || own.prefix.length() >= beside.prefix.length() => Some(own),
+            (own, beside) => beside.or(own),
+        }
     }
 
-    /// As [`Settings::entry`], for a host and path that are no repository of a reference (a mirror).
+    /// The entry of this machine, for any host and path: they may be no repository of a reference (a mirror).
     pub fn find(&self, host: &str, path: &str) -> Option<&Entry> {
-        self.entries.iter().filter(|entry| entry.prefix.fits(host, path)).max_by_key(|entry| entry.prefix.length())
+        longest(&self.entries, host, path)
     }
 
     /// The layouts in use, in the order of the settings.
     pub fn layouts(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().filter_map(Entry::layout)
+        self.entries.iter().chain(&self.beside).filter_map(Entry::layout)
     }
 
     /// The hosts that the settings name, with their ports.
@@ -201,7 +222,15 @@ impl Settings {
     }
 }
 
+fn longest<'a>(entries: &'a [Entry], host: &str, path: &str) -> Option<&'a Entry> {
+    entries.iter().filter(|entry| entry.fits(host, path)).max_by_key(|entry| entry.prefix.length())
+}
+
 impl Entry {
+    fn fits(&self, host: &str, path: &str) -> bool {
+        self.prefix.fits(host, path)
+    }
+
     fn new(raw: RawEntry) -> Result<Self, SettingsError> {
         let prefix = Prefix::parse(&raw.prefix).ok_or_else(|| SettingsError::Prefix(raw.prefix.clone()))?;
         let transport = !raw.mirrors.is_empty() || raw.only_mirrors || raw.insecure || raw.ca.is_some();
