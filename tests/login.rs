@@ -352,3 +352,55 @@ async fn a_registry_may_ask_for_some_repositories_only() {
     ];
     assert_eq!(server.lines(), expected);
 }
+
+#[tokio::test]
+async fn a_password_asked_for_after_a_token_is_no_panic() {
+    let script = |request: &support::Request, _: &Reply| {
+        let asks = (request.path != "/token" && request.authorization().is_some())
+            .then(|| Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""));
+        asks
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    for tag in ["1", "2", "3"] {
+        let answer = ask(&router, &format!("{}/app:{tag}", server.host()), Want::Digest).await;
+        assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_longer_than_a_header_is_none() {
+    let script = |request: &support::Request, _: &Reply| {
+        let long = "x".repeat(plimsoll::limits::BEARER_BYTES + 1);
+        (request.path == "/token").then(|| Reply::json(200, &format!(r#"{{"token":"{long}"}}"#)))
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let answer = ask(&router(), &format!("{}/app:1", server.host()), Want::Digest).await;
+    assert!(matches!(answer, Err(E::TooLarge { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_invents_token_services_is_left() {
+    let script = |request: &support::Request, _: &Reply| {
+        let number = request.path.strip_prefix("/v2/r")?.split('/').next()?.parse::<usize>().ok()?;
+        let challenge = format!(
+            "Bearer realm=\"http://{}/token\",service=\"{number}-{}\"",
+            request.headers["host"], request.before
+        );
+        Some(Reply::status(401).header("WWW-Authenticate", &challenge))
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    let mut last = None;
+    for number in 0..60 {
+        last = ask(&router, &format!("{}/r{number}:1", server.host()), Want::Digest).await.err();
+    }
+    assert!(matches!(last, Some(E::TooMany { .. })), "{last:?}");
+    let requests = server.requests();
+    let services: std::collections::BTreeSet<&str> = requests
+        .iter()
+        .filter(|request| request.path == "/token")
+        .map(|request| request.query.split('&').next().unwrap())
+        .collect();
+    assert_eq!(services.len(), plimsoll::limits::COUNTERS);
+}

@@ -73,7 +73,8 @@ impl Counter {
         challenge: &Challenge,
     ) -> Result<Self, Failure> {
         let Challenge::Bearer { realm, service } = challenge else {
-            unreachable!("only a bearer challenge leads to a token")
+            let detail = "it wants a password in place of a token".to_owned();
+            return Err(RegistryError::Unauthorized { host: endpoint.host.clone(), detail }.into());
         };
         let registry = endpoint.url(scheme, "/v2/")?;
         let declared = endpoint.realms.iter().map(|(url, _)| url);
@@ -94,6 +95,16 @@ impl Counter {
         let credential = credentials.find(&endpoint.host, &endpoint.path).await?;
         let (host, service) = (endpoint.host.clone(), service.clone());
         Ok(Self { host, realm, service, tls, loopback, credential })
+    }
+
+    /// The registry, in messages.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Where it is and what it calls itself.
+    pub(crate) fn place(&self) -> (&str, Option<&str>) {
+        (self.realm.as_str(), self.service.as_deref())
     }
 
     /// The header of a stored token, for which nobody has to be asked.
@@ -141,6 +152,9 @@ impl Counter {
             serde_json::from_slice(&bytes).map_err(|_| malformed("the token endpoint's answer is not one"))?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let token = token.ok_or_else(|| malformed("the token endpoint's answer holds no token"))?;
+        if token.len() > limits::BEARER_BYTES {
+            return Err(RegistryError::TooLarge { place, limit: limits::BEARER_BYTES }.into());
+        }
         let claims = claim::pulls(&token).unwrap_or_default();
         let claims = claims.into_iter().filter(|claimed| paths.contains(claimed)).collect();
         let header = bearer(&Secret::new(token)).map_err(|_| malformed("its token can't stand in a header"))?;
