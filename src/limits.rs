@@ -39,6 +39,11 @@ pub const SERVICE_BYTES: usize = 256;
 pub const COUNTERS: usize = 32;
 /// Longest token, in bytes: no server takes a longer header.
 pub const BEARER_BYTES: usize = 16 << 10;
+/// Shortest spelling of a password or a stored token that no content may repeat, in bytes: shorter ones are words.
+pub const SECRET_BYTES: usize = 8;
+/// How much of another side's message is looked at, in bytes: more than is ever shown of it. (Divisible by three, so that
+/// the base64 of a secret's beginning is the beginning of its base64.)
+pub const MESSAGE_BYTES: usize = 768;
 /// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
 pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.

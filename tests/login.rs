@@ -11,6 +11,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use plimsoll::digest::Digest;
+use plimsoll::reference::Reference;
+use plimsoll::registry::Registry as _;
 use plimsoll::registry::credentials::Sources;
 use plimsoll::registry::settings::RawEntry;
 use plimsoll::registry::{RegistryError as E, Want};
@@ -243,6 +248,42 @@ async fn rule_23_an_echoed_secret_is_not_repeated() {
         .await
         .unwrap_err();
     assert_eq!(error, E::Forbidden { host: server.host(), detail: "you sent Basic *** and ***".into() });
+}
+
+#[tokio::test]
+async fn rule_23_a_content_that_repeats_the_password_is_none() {
+    const PASSWORD: &str = "hunter2hunter2";
+    let folder = tempfile::tempdir().unwrap();
+    let escaped: String = PASSWORD.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let subject = Digest::sha256(b"subject");
+    for echo in [PASSWORD.to_owned(), escaped, STANDARD.encode(format!("bob:{PASSWORD}"))] {
+        let blob = format!(r#"{{"os":"{echo}"}}"#);
+        let blob_digest = Digest::sha256(blob.as_bytes());
+        let script = move |request: &support::Request, _: &Reply| {
+            request.authorization()?;
+            let manifest = format!(r#"{{"schemaVersion":2,"config":{{"size":"{echo}"}},"layers":[]}}"#);
+            let list =
+                format!(r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"x","digest":"x","size":"{echo}"}}]}}"#);
+            Some(match &request.path {
+                path if path.contains("/blobs/") => Reply::ok("application/octet-stream", blob.clone()),
+                path if path.contains("/referrers/") => Reply::ok(OCI_INDEX, list),
+                _ => Reply::ok(OCI_IMAGE, manifest),
+            })
+        };
+        let login = Login::Basic { user: "bob".into(), password: PASSWORD.into() };
+        let server = Server::start(Behaviour { login, ..Behaviour::lying(script) });
+        let router = router_with(settings(vec![]), logged_in(folder.path(), &server.host(), "bob", PASSWORD), FAST);
+        let reference = Reference::parse(&format!("{}/app:1", server.host())).unwrap();
+        let answers = [
+            ask(&router, &format!("{}/app:1", server.host()), Want::Content).await.map(drop),
+            read_blob(&router, &server.host(), &blob_digest, 1 << 20).await.map(drop),
+            router.referrers(reference.repository(), &subject, None).await.map(drop),
+        ];
+        for answer in answers {
+            assert!(matches!(&answer, Err(E::Malformed { .. })), "{answer:?}");
+            assert!(!format!("{answer:?}").contains(PASSWORD), "{answer:?}");
+        }
+    }
 }
 
 #[cfg(unix)]

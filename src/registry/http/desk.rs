@@ -97,7 +97,7 @@ impl Desk {
             row.challenge.clone().unwrap_or_else(|| challenge.clone())
         };
         let counter = Counter::of(credentials, endpoint, scheme, &challenge).await?;
-        if let Some(header) = counter.stored()? {
+        if let Some(header) = counter.stored(&self.client)? {
             return Ok(Pass { header, new: true, shared: false });
         }
         let (answer, flights) = {

@@ -108,9 +108,12 @@ impl Counter {
     }
 
     /// The header of a stored token, for which nobody has to be asked.
-    pub(crate) fn stored(&self) -> Result<Option<HeaderValue>, RegistryError> {
+    pub(crate) fn stored(&self, client: &Client) -> Result<Option<HeaderValue>, RegistryError> {
         match &self.credential {
-            Some(Credential::RegistryToken(token)) => bearer(token).map(Some),
+            Some(Credential::RegistryToken(token)) => {
+                client.keep(&self.host, token);
+                bearer(token).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -181,9 +184,10 @@ impl Counter {
                 }
             }
         }
-        let (place, tls, loopback) = (place.to_owned(), self.tls.clone(), self.loopback);
+        let (place, owner, tls, loopback) = (place.to_owned(), self.host.clone(), self.tls.clone(), self.loopback);
         // No redirects: what a token endpoint answers elsewhere, without the credentials, would be an anonymous token.
-        Ok(Ask { place, method, url, tls, loopback, authorization, accept: "application/json", form, redirects: 0 })
+        let accept = "application/json";
+        Ok(Ask { place, owner, method, url, tls, loopback, authorization, accept, form, redirects: 0 })
     }
 }
 
