@@ -32,6 +32,19 @@ pub const TOKEN_SCOPES: usize = 32;
 pub const TOKEN_URL_BYTES: usize = 4 << 10;
 /// Longest header with a token for several repositories, in bytes: common servers take 8 KiB for a whole request head.
 pub const TOKEN_HEADER_BYTES: usize = 6 << 10;
+/// Longest realm of a challenge that is followed, in bytes: an address that every server takes.
+pub const REALM_BYTES: usize = 2 << 10;
+/// Longest service of a challenge that is followed, in bytes: a host name is no longer.
+pub const SERVICE_BYTES: usize = 256;
+/// Most places and services that one registry may send us to for tokens; real ones have one, each is kept for the run.
+pub const COUNTERS: usize = 32;
+/// Longest token, in bytes: no server takes a longer header.
+pub const BEARER_BYTES: usize = 16 << 10;
+/// Shortest spelling of a password or a stored token that no content may repeat, in bytes: shorter ones are words.
+pub const SECRET_BYTES: usize = 8;
+/// How much of another side's message is looked at, in bytes: more than is ever shown of it. (Divisible by three, so that
+/// the base64 of a secret's beginning is the beginning of its base64.)
+pub const MESSAGE_BYTES: usize = 768;
 /// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
 pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.

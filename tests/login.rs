@@ -11,6 +11,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use plimsoll::digest::Digest;
+use plimsoll::reference::Reference;
+use plimsoll::registry::Registry as _;
 use plimsoll::registry::credentials::Sources;
 use plimsoll::registry::settings::RawEntry;
 use plimsoll::registry::{RegistryError as E, Want};
@@ -245,6 +250,42 @@ async fn rule_23_an_echoed_secret_is_not_repeated() {
     assert_eq!(error, E::Forbidden { host: server.host(), detail: "you sent Basic *** and ***".into() });
 }
 
+#[tokio::test]
+async fn rule_23_a_content_that_repeats_the_password_is_none() {
+    const PASSWORD: &str = "hunter2hunter2";
+    let folder = tempfile::tempdir().unwrap();
+    let escaped: String = PASSWORD.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let subject = Digest::sha256(b"subject");
+    for echo in [PASSWORD.to_owned(), escaped, STANDARD.encode(format!("bob:{PASSWORD}"))] {
+        let blob = format!(r#"{{"os":"{echo}"}}"#);
+        let blob_digest = Digest::sha256(blob.as_bytes());
+        let script = move |request: &support::Request, _: &Reply| {
+            request.authorization()?;
+            let manifest = format!(r#"{{"schemaVersion":2,"config":{{"size":"{echo}"}},"layers":[]}}"#);
+            let list =
+                format!(r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"x","digest":"x","size":"{echo}"}}]}}"#);
+            Some(match &request.path {
+                path if path.contains("/blobs/") => Reply::ok("application/octet-stream", blob.clone()),
+                path if path.contains("/referrers/") => Reply::ok(OCI_INDEX, list),
+                _ => Reply::ok(OCI_IMAGE, manifest),
+            })
+        };
+        let login = Login::Basic { user: "bob".into(), password: PASSWORD.into() };
+        let server = Server::start(Behaviour { login, ..Behaviour::lying(script) });
+        let router = router_with(settings(vec![]), logged_in(folder.path(), &server.host(), "bob", PASSWORD), FAST);
+        let reference = Reference::parse(&format!("{}/app:1", server.host())).unwrap();
+        let answers = [
+            ask(&router, &format!("{}/app:1", server.host()), Want::Content).await.map(drop),
+            read_blob(&router, &server.host(), &blob_digest, 1 << 20).await.map(drop),
+            router.referrers(reference.repository(), &subject, None).await.map(drop),
+        ];
+        for answer in answers {
+            assert!(matches!(&answer, Err(E::Malformed { .. })), "{answer:?}");
+            assert!(!format!("{answer:?}").contains(PASSWORD), "{answer:?}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn credential_helpers_work_hang_and_fail() {
@@ -351,4 +392,56 @@ async fn a_registry_may_ask_for_some_repositories_only() {
         "HEAD /v2/closed/a/manifests/2 +auth",
     ];
     assert_eq!(server.lines(), expected);
+}
+
+#[tokio::test]
+async fn a_password_asked_for_after_a_token_is_no_panic() {
+    let script = |request: &support::Request, _: &Reply| {
+        let asks = (request.path != "/token" && request.authorization().is_some())
+            .then(|| Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""));
+        asks
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    for tag in ["1", "2", "3"] {
+        let answer = ask(&router, &format!("{}/app:{tag}", server.host()), Want::Digest).await;
+        assert!(matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_longer_than_a_header_is_none() {
+    let script = |request: &support::Request, _: &Reply| {
+        let long = "x".repeat(plimsoll::limits::BEARER_BYTES + 1);
+        (request.path == "/token").then(|| Reply::json(200, &format!(r#"{{"token":"{long}"}}"#)))
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let answer = ask(&router(), &format!("{}/app:1", server.host()), Want::Digest).await;
+    assert!(matches!(answer, Err(E::TooLarge { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_invents_token_services_is_left() {
+    let script = |request: &support::Request, _: &Reply| {
+        let number = request.path.strip_prefix("/v2/r")?.split('/').next()?.parse::<usize>().ok()?;
+        let challenge = format!(
+            "Bearer realm=\"http://{}/token\",service=\"{number}-{}\"",
+            request.headers["host"], request.before
+        );
+        Some(Reply::status(401).header("WWW-Authenticate", &challenge))
+    };
+    let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
+    let router = router();
+    let mut last = None;
+    for number in 0..60 {
+        last = ask(&router, &format!("{}/r{number}:1", server.host()), Want::Digest).await.err();
+    }
+    assert!(matches!(last, Some(E::TooMany { .. })), "{last:?}");
+    let requests = server.requests();
+    let services: std::collections::BTreeSet<&str> = requests
+        .iter()
+        .filter(|request| request.path == "/token")
+        .map(|request| request.query.split('&').next().unwrap())
+        .collect();
+    assert_eq!(services.len(), plimsoll::limits::COUNTERS);
 }

@@ -89,6 +89,11 @@ impl Auth {
         self.client.cleanse(error)
     }
 
+    /// An error where `content` repeats a secret that the endpoint was sent: neither a report nor the cache may hold it.
+    pub(crate) fn check_echo(&self, endpoint: &Endpoint, content: &[u8]) -> Result<(), RegistryError> {
+        self.client.check_echo(&endpoint.host, content)
+    }
+
     /// What the hosts said so far that they still grant.
     pub(crate) fn quotas(&self) -> Vec<Quota> {
         self.client.quotas()
@@ -284,6 +289,7 @@ fn challenge_of(response: &Response) -> Option<Challenge> {
 fn ask(endpoint: &Endpoint, scheme: Scheme, read: &Read<'_>, pass: Option<HeaderValue>) -> Result<Ask, RegistryError> {
     Ok(Ask {
         place: endpoint.host.clone(),
+        owner: endpoint.host.clone(),
         method: read.method.clone(),
         url: endpoint.url(scheme, read.path)?,
         tls: endpoint.tls.clone(),

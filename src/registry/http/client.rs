@@ -14,6 +14,7 @@ use url::Url;
 use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
+use crate::registry::credentials::Secret;
 use crate::registry::http::address::{Filter, Forbidden};
 use crate::registry::http::pace::Outcome;
 use crate::registry::http::permit::{Permit, Permits, Place};
@@ -38,6 +39,8 @@ pub(crate) struct Client {
 pub(crate) struct Ask {
     /// Who is asked, in messages.
     pub(crate) place: String,
+    /// The registry whose credentials it carries.
+    pub(crate) owner: String,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) tls: Tls,
@@ -101,6 +104,19 @@ impl Client {
         self.secrets.cleanse(error)
     }
 
+    /// Takes note of a stored token of the registry `owner`.
+    pub(crate) fn keep(&self, owner: &str, token: &Secret) {
+        self.secrets.keep(owner, token);
+    }
+
+    /// An error where `content` repeats a secret that the registry `owner` was sent.
+    pub(crate) fn check_echo(&self, owner: &str, content: &[u8]) -> Result<(), RegistryError> {
+        if self.secrets.repeats(owner, content) {
+            return Err(malformed(owner, "it holds the password or token that was sent to it"));
+        }
+        Ok(())
+    }
+
     /// With at most `jobs` requests under way at once.
     pub(crate) fn at_once(&self, jobs: usize) {
         self.permits.bound(jobs);
@@ -147,8 +163,8 @@ impl Client {
 
     /// The answer at the end of all redirects, and whether another origin gave it.
     async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool), Failure> {
-        let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
-        self.secrets.note(authorization.as_ref(), form.as_deref());
+        let Ask { place, owner, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
+        self.secrets.note(&owner, authorization.as_ref(), form.as_deref());
         let mut left = false;
         for hop in 0..=redirects {
             self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
