@@ -15,6 +15,13 @@ pub const HISTORY_ENTRIES: usize = 10_000;
 pub const INDEX_CHILDREN: usize = 1_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
 pub const INDEX_DEPTH: usize = 3;
+/// Most bytes of the manifests and configs of one image, over all its platforms: real ones stay below one MiB, and the
+/// largest manifest with the largest config fits.
+pub const IMAGE_BYTES: usize = 32 << 20;
+/// Most bytes that a run remembers of one repository so as not to fetch them twice; what is beyond is fetched again.
+pub const REMEMBERED_BYTES: usize = 16 << 20;
+/// Most bytes that a run remembers of all repositories that it still asks: thousands of images.
+pub const REMEMBERED_BYTES_IN_ALL: usize = 64 << 20;
 /// Largest `index.json` of a layout on disk, in bytes: some ten thousand images.
 pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
 /// Most referrers of one image: real images have a handful, and each may have to be fetched and verified.

@@ -111,6 +111,18 @@ pub struct Referrers {
     pub from: ReferrersFrom,
 }
 
+impl Referrers {
+    /// About how many bytes of memory the list takes.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = |referrer: &Referrer| {
+            let annotations = referrer.annotations.iter().map(|(key, value)| key.len() + value.len() + 64);
+            let kind = referrer.artifact_type.as_ref().map_or(0, String::len);
+            size_of::<Referrer>() + referrer.media_type.len() + kind + annotations.sum::<usize>()
+        };
+        self.found.iter().map(texts).sum()
+    }
+}
+
 /// Who lists the referrers of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
