@@ -213,6 +213,9 @@ async fn basic_right_wrong_and_none() {
         let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Digest).await;
         assert_eq!(answer.is_ok(), right, "{answer:?}");
         assert!(right || matches!(answer, Err(E::Unauthorized { .. })), "{answer:?}");
+        let refused =
+            answer.is_err_and(|error| error.to_string().contains("those that are stored for it were refused"));
+        assert_eq!(refused, password == Some("wrong-one"));
         assert_eq!(server.requests().len(), requests, "{:?}", server.lines());
     }
 }

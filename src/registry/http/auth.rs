@@ -112,6 +112,9 @@ impl Auth {
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
                 response.anonymous = self.anonymous(endpoint).await;
             }
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED && response.authorized => {
+                response.anonymous = self.anonymous(endpoint).await;
+            }
             Err(Failure { error: RegistryError::RateLimited { anonymous, .. }, .. }) => {
                 *anonymous = self.anonymous(endpoint).await;
             }

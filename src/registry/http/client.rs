@@ -23,6 +23,7 @@ use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::secrets::Secrets;
 use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
+use crate::registry::settings::is_loopback;
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
 pub(crate) struct Client {
@@ -83,6 +84,8 @@ pub(crate) struct Response {
     pub(crate) left: bool,
     /// Whether nothing is stored for the place that one could log in with.
     pub(crate) anonymous: bool,
+    /// Whether a credential came along.
+    pub(crate) authorized: bool,
     secrets: Arc<Secrets>,
 }
 
@@ -136,6 +139,7 @@ impl Client {
         let after = self.deadlines.request;
         let place = ask.place.clone();
         let origin = ask.url.origin().ascii_serialization();
+        let authorized = ask.authorization.is_some();
         let mut permit = self.permits.take(&origin, turn).await.map_err(|outcome| given_up(&place, outcome))?;
         let deadline = Instant::now() + after;
         let answer = timeout_at(deadline, self.follow(ask)).await;
@@ -158,7 +162,7 @@ impl Client {
             permit.rest(wait);
         }
         let secrets = Arc::clone(&self.secrets);
-        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, secrets })
+        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, authorized, secrets })
     }
 
     /// The answer at the end of all redirects, and whether another origin gave it.
@@ -283,7 +287,15 @@ impl Response {
         let host = place.clone();
         let again = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
         let error = match status {
+            StatusCode::UNAUTHORIZED if self.authorized && !self.anonymous => RegistryError::Unauthorized {
+                host,
+                detail: format!("{detail}; those that are stored for it were refused"),
+            },
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
+            StatusCode::BAD_REQUEST if self.is_plain_here() => {
+                let detail = format!("{detail}, in plain http, as it is this machine; for TLS name a `ca` for it");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
             // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
             StatusCode::NOT_FOUND if self.left => {
@@ -297,6 +309,13 @@ impl Response {
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
+    }
+
+    /// Whether this machine answered, spoken to in plain http.
+    fn is_plain_here(&self) -> bool {
+        let url = self.url();
+        let host = url.host_str().unwrap_or_default();
+        url.scheme() == "http" && is_loopback(host)
     }
 
     /// The first message of an error envelope (distribution-spec, "Error Codes"), else the status in words.
@@ -367,7 +386,13 @@ fn refused(forbidden: &Forbidden) -> RegistryError {
 }
 
 fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
-    RegistryError::Unreachable { host: place.to_owned(), detail: chain(error) }
+    let said = chain(error);
+    let detail = if said.contains("UnknownIssuer") {
+        format!("{said}: its authority is not known to this machine; name it by `ca`, or in certs.d")
+    } else {
+        said
+    };
+    RegistryError::Unreachable { host: place.to_owned(), detail }
 }
 
 fn timed_out(host: String, after: Duration) -> Failure {
