@@ -73,6 +73,12 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long a host may fail in succession, the waits that it asks for included, before this run asks it no more:
 /// ten thousand references must not each wait for a registry that is down.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a host may ask to be left in peace in one run, all rests together: who asks for a rest after each answer
+/// would else hold the run for as long as it likes.
+pub const RESTS: Duration = Duration::from_secs(300);
+/// How long one host is asked in one run, however it answers: slow answers to ten thousand references must end, and ten
+/// thousand from a slow registry take some minutes.
+pub const HOST_TIME: Duration = Duration::from_secs(1_800);
 /// Requests under way at once, over all registries: nearly twice as fast as 32 where the network is what takes the time,
 /// and a registry that strains is asked for less.
 pub const CONCURRENCY: usize = 64;

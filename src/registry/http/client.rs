@@ -16,7 +16,7 @@ use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::credentials::Secret;
 use crate::registry::http::address::{Filter, Forbidden};
-use crate::registry::http::pace::Outcome;
+use crate::registry::http::pace::{Outcome, Why};
 use crate::registry::http::permit::{Permit, Permits, Place};
 use crate::registry::http::pool::Pools;
 use crate::registry::http::quota::{Quota, Quotas};
@@ -140,7 +140,7 @@ impl Client {
         let place = ask.place.clone();
         let origin = ask.url.origin().ascii_serialization();
         let authorized = ask.authorization.is_some();
-        let mut permit = self.permits.take(&origin, turn).await.map_err(|outcome| given_up(&place, outcome))?;
+        let mut permit = self.permits.take(&origin, turn).await.map_err(|why| given_up(&place, why))?;
         let deadline = Instant::now() + after;
         let answer = timeout_at(deadline, self.follow(ask)).await;
         let (inner, left) = match answer {
@@ -400,12 +400,16 @@ fn timed_out(host: String, after: Duration) -> Failure {
     RegistryError::TimedOut { host, after }.into()
 }
 
-fn given_up(place: &str, last: Outcome) -> Failure {
+fn given_up(place: &str, why: Why) -> Failure {
     let host = place.to_owned();
-    if last == Outcome::Limited {
-        return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into();
-    }
-    let detail = "it has failed again and again, and is asked no more in this run".to_owned();
+    let detail = match why {
+        Why::Limited => return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into(),
+        Why::Failed => "it has failed again and again, and is asked no more in this run".to_owned(),
+        Why::Slow => {
+            let minutes = limits::HOST_TIME.as_secs() / 60;
+            format!("it has taken {minutes} minutes of this run, which is all that one host gets")
+        }
+    };
     RegistryError::Unreachable { host, detail }.into()
 }
 
@@ -414,7 +418,9 @@ fn outcome_of_status(status: StatusCode) -> Outcome {
     match status.as_u16() {
         429 => Outcome::Limited,
         502..=504 => Outcome::Failed,
-        500.. => Outcome::Unclear,
+        // Not implemented: an answer about one kind of request.
+        501 => Outcome::Unclear,
+        500.. => Outcome::Broken,
         _ => Outcome::Served,
     }
 }
@@ -435,7 +441,8 @@ fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {
         cause = error.source();
     }
     if error.is_timeout() {
-        return timed_out(place.to_owned(), deadlines.connect);
+        let unconnected = error.is_connect();
+        return Failure { unconnected, ..timed_out(place.to_owned(), deadlines.connect) };
     }
     // A refused connection or a bad certificate stays what it is; a reset may not.
     let unconnected = error.is_connect();
