@@ -9,6 +9,12 @@ pub const MANIFEST_BYTES: usize = 4 << 20;
 pub const CONFIG_BYTES: usize = 8 << 20;
 /// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
 pub const ATTESTATION_BYTES: usize = 40 << 20;
+/// Most blobs of one attestation or signature manifest: one a statement, and keyless signing adds one each time.
+pub const ATTESTATION_BLOBS: usize = 200;
+/// Most attestation and signature manifests of one image that are copied, over all its platforms.
+pub const ATTESTATIONS: usize = 2_000;
+/// Most bytes of all attestations and signatures of one image that are copied: a dozen of the largest blobs.
+pub const ATTESTATIONS_BYTES: usize = 512 << 20;
 /// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
 pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
