@@ -203,6 +203,7 @@ fn rule_21_a_client_certificate_is_not_shown_where_a_redirect_leads() {
     let script = move |_: &registry::Request, _: &Reply| Some(Reply::redirect(&location));
     let server = Server::start(Behaviour { tls: Some(certificate), ..Behaviour::lying(script) });
     let repository = naming(&format!("{}/app:1", server.host()));
+    repository.write("containers/registries.conf", format!("[[registry]]\nlocation = '{}'\n", other.host()));
     for (name, text) in [("ca.crt", &authorities), ("me.cert", &pem), ("me.key", &key)] {
         repository.write(&format!("docker/certs.d/{}/{name}", server.host()), text);
     }

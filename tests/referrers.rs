@@ -349,7 +349,8 @@ async fn a_page_after_a_redirect_to_another_host_is_not_followed() {
     let other = lister(|_, truth| Some(truth.clone().header("Link", "<?x=1>; rel=next")));
     let target = format!("http://{}{}", other.host(), api());
     let server = Server::start(Behaviour::lying(move |_, _| Some(Reply::redirect(&target))));
-    assert!(matches!(listed(&server).await, Err(E::Malformed { .. })));
+    let router = router_with(settings(vec![entry(&other.host())]), Sources::default(), FAST);
+    assert!(matches!(list(&router, &server.host(), None).await, Err(E::Malformed { .. })));
     assert_eq!(other.requests().len(), 1);
 }
 

@@ -362,7 +362,9 @@ async fn a_404_behind_a_redirect_to_elsewhere_is_not_the_registrys_word() {
     let elsewhere = Server::start(Behaviour::default());
     let location = format!("http://{}/login", elsewhere.host());
     let server = liar(move |_, _| Some(Reply::redirect(&location)));
-    for answer in both(&server).await {
+    let router = router_with(settings(vec![entry(&elsewhere.host())]), Sources::default(), FAST);
+    for want in [Want::Digest, Want::Content] {
+        let answer = ask(&router, &format!("{}/app:1", server.host()), want).await;
         assert!(matches!(answer, Err(E::Status { status: 404, .. })), "{answer:?}");
     }
     let server = liar(|request, _| (request.path != "/gone").then(|| Reply::redirect("/gone")));
@@ -398,7 +400,7 @@ async fn rule_21_no_credential_crosses_a_redirect() {
         move |request: &support::Request, _: &Reply| request.authorization().map(|_| Reply::redirect(&location));
     let server = Server::start(Behaviour { login, ..Behaviour::lying(script) });
     let sources = logged_in(folder.path(), &server.host(), "bob", "hunter2");
-    let router = router_with(settings(vec![]), sources, FAST);
+    let router = router_with(settings(vec![entry(&elsewhere.host())]), sources, FAST);
     let named = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await.unwrap();
     assert_eq!(named.digest, Digest::sha256(IMAGE.as_bytes()));
     assert_eq!(elsewhere.lines(), ["GET /v2/app/manifests/1"]);
@@ -415,7 +417,7 @@ async fn rule_21_a_challenge_from_elsewhere_is_not_ours() {
     let lie = location.clone();
     let server = liar(move |_, _| Some(Reply::redirect(&lie)));
     let sources = logged_in(folder.path(), &server.host(), "bob", "hunter2");
-    let router = router_with(settings(vec![]), sources, FAST);
+    let router = router_with(settings(vec![entry(&thief.host())]), sources, FAST);
     // The first contact, and a host that is known.
     for requests in [1, 2] {
         let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
@@ -523,7 +525,7 @@ async fn insecure_is_not_handed_on_by_a_redirect() {
     let location = format!("https://{}/v2/app/manifests/1", elsewhere.host());
     let script = move |_: &support::Request, _: &Reply| Some(Reply::redirect(&location));
     let server = Server::start(Behaviour { tls: Some(Certificate::new()), ..Behaviour::lying(script) });
-    let entries = vec![RawEntry { insecure: true, ..entry(&server.host()) }];
+    let entries = vec![RawEntry { insecure: true, ..entry(&server.host()) }, entry(&elsewhere.host())];
     let router = router_with(settings(entries), Sources::default(), FAST);
     let answer = ask(&router, &format!("{}/app:1", server.host()), Want::Content).await;
     assert!(matches!(answer, Err(E::Unreachable { .. })), "{answer:?}");

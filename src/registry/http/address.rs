@@ -187,12 +187,18 @@ impl Filter {
         Self { lookup: Lookup::Scripted(Arc::clone(script)), ..self }
     }
 
-    fn declares(&self, url: &Url) -> bool {
+    /// The same for places that nobody declared: where a stranger sends us.
+    pub(crate) fn strict(&self) -> Self {
+        Self { places: Arc::default(), names: Arc::default(), lookup: self.lookup.clone() }
+    }
+
+    /// Whether the settings name this very place, its port too.
+    pub(crate) fn declares(&self, url: &Url) -> bool {
         let place = url.host_str().map(str::to_owned).zip(url.port_or_known_default());
         place.is_some_and(|place| self.places.contains(&place))
     }
 
-    /// Judges `url` by its text; `loopback` says that the registry in question is on this machine itself.
+    /// Judges `url` by its text; with `loopback` it may be on this machine.
     pub(crate) fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
         let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
         let found = match url.host() {
@@ -212,7 +218,7 @@ impl Filter {
         };
         match found {
             Kind::Ordinary => Ok(()),
-            Kind::Loopback if loopback || self.declares(url) => Ok(()),
+            Kind::Loopback if loopback => Ok(()),
             Kind::Loopback => refuse(THIS_MACHINE),
             Kind::Forbidden(what) => refuse(what),
         }
@@ -344,7 +350,8 @@ mod tests {
             ("http://0/", true, false),
         ];
         for (text, loopback, admitted) in rows {
-            assert_eq!(filter.admit(&Url::parse(text).unwrap(), loopback).is_ok(), admitted, "{text}");
+            let url = Url::parse(text).unwrap();
+            assert_eq!(filter.admit(&url, loopback || filter.declares(&url)).is_ok(), admitted, "{text}");
         }
     }
 
@@ -450,5 +457,44 @@ mod tests {
         assert!(failure.error.to_string().contains("cdn.corp (127.0.0.1)"), "{}", failure.error);
         assert_eq!(script.lock().unwrap().asked, ["reg.corp", "cdn.corp"]);
         assert_eq!(visitors.load(Ordering::SeqCst), 1);
+    }
+
+    /// A port that answers everything with a redirect.
+    async fn sending(location: &str) -> (String, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let place = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let head = "HTTP/1.1 307 Go\r\nConnection: close\r\nContent-Length: 0\r\n";
+        (place, serve(listener, format!("{head}Location: {location}\r\n\r\n")))
+    }
+
+    #[tokio::test]
+    async fn rule_21_a_redirect_does_not_profit_from_what_is_declared() {
+        // A stranger sends us to a place of this machine that the settings declare, by its address and by its name.
+        let (inner, visitors) = sending("/").await;
+        let port = inner.rsplit(':').next().unwrap();
+        for target in [format!("http://{inner}/secret"), format!("http://mirror.corp:{port}/secret")] {
+            let (place, _) = sending(&target).await;
+            let declared = ["reg.corp:1", inner.as_str(), &format!("mirror.corp:{port}")];
+            let answers: [(&str, &[&[&str]]); 2] =
+                [("reg.corp", &[&["127.0.0.1"]]), ("mirror.corp", &[&["127.0.0.1"]])];
+            let (client, ..) = scripted(&declared, &answers).await;
+            let url = format!("http://reg.corp:{}/", place.rsplit(':').next().unwrap());
+            let failure = client.send(visit(&url)).await.err().unwrap();
+            assert!(failure.error.to_string().contains("this machine"), "{target}: {}", failure.error);
+            assert_eq!(visitors.load(Ordering::SeqCst), 0, "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rule_21_a_registry_of_this_machine_does_not_open_its_other_ports() {
+        let (inner, visitors) = sending("/").await;
+        let (place, _) = sending(&format!("http://{inner}/secret")).await;
+        for (declared, visits) in [(vec![], 0), (vec![place.as_str()], 0), (vec![inner.as_str()], 5)] {
+            let (client, ..) = scripted(&declared, &[]).await;
+            let local = Ask { loopback: true, ..visit(&format!("http://{place}/")) };
+            let failure = client.send(local).await.err().unwrap();
+            let refused = failure.error.to_string().contains("redirects to another place");
+            assert_eq!((refused, visitors.load(Ordering::SeqCst)), (visits == 0, visits), "{}", failure.error);
+        }
     }
 }

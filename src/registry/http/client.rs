@@ -170,12 +170,17 @@ impl Client {
         let Ask { place, owner, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
         self.secrets.note(&owner, authorization.as_ref(), form.as_deref());
         let mut left = false;
+        let first = url.origin();
         for hop in 0..=redirects {
-            self.filter.admit(&url, loopback).map_err(|forbidden| match hop {
+            // Where a redirect leads is the other side's choice: it opens nothing of this machine, except that a
+            // registry of this machine may send us to what the settings declare.
+            let own = url.origin() == first;
+            let declared = (hop == 0 || loopback) && self.filter.declares(&url);
+            self.filter.admit(&url, (own && loopback) || declared).map_err(|forbidden| match hop {
                 0 => refused(&forbidden),
                 _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
             })?;
-            let pool = self.pools.get(&tls, &url)?;
+            let pool = self.pools.get(&tls, &url, own || declared)?;
             let mut request = pool
                 .request(method.clone(), url.clone())
                 .header(header::ACCEPT, accept)

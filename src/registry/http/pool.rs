@@ -1,4 +1,4 @@
-//! The connections of a run: one pool for each way to verify TLS, made when it is first needed.
+//! The connections of a run: one pool for each way to verify TLS and to look up names, made when it is first needed.
 //! Redirects, retries and the environment are switched off here, so that nothing happens behind the client's back.
 
 use std::collections::HashMap;
@@ -20,36 +20,40 @@ pub(crate) struct Pools {
     connect: Duration,
     proxies: Proxies,
     filter: Filter,
+    /// For where strangers send us.
+    strict: Filter,
     /// Where no TLS is spoken; made without a look at the system's roots, which takes time.
     plain: Tls,
-    made: Mutex<HashMap<Tls, reqwest::Client>>,
+    made: Mutex<HashMap<(Tls, bool), reqwest::Client>>,
 }
 
 impl Pools {
     pub(crate) fn new(connect: Duration, proxies: Proxies, filter: Filter) -> Self {
         // A proxy that is spoken to over TLS is verified also on the way to plain http.
         let plain = if proxies.over_tls() { Tls::default() } else { Tls::default().unverified() };
-        Self { connect, proxies, filter, plain, made: Mutex::default() }
+        let strict = filter.strict().and(proxies.places());
+        Self { connect, proxies, filter, strict, plain, made: Mutex::default() }
     }
 
-    /// The pool for requests to `url`, whose TLS is spoken as `tls` says.
-    pub(crate) fn get(&self, tls: &Tls, url: &Url) -> Result<reqwest::Client, RegistryError> {
+    /// The pool for requests to `url`, whose TLS is spoken as `tls` says; whether it is a place of our own choice
+    /// decides if a declared name may lead to this machine.
+    pub(crate) fn get(&self, tls: &Tls, url: &Url, own: bool) -> Result<reqwest::Client, RegistryError> {
         let tls = if url.scheme() == "http" { &self.plain } else { tls };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = made.get(tls) {
+        if let Some(pool) = made.get(&(tls.clone(), own)) {
             return Ok(pool.clone());
         }
-        let pool = self.build(tls)?;
-        made.insert(tls.clone(), pool.clone());
+        let pool = self.build(tls, if own { &self.filter } else { &self.strict })?;
+        made.insert((tls.clone(), own), pool.clone());
         Ok(pool)
     }
 
-    fn build(&self, tls: &Tls) -> Result<reqwest::Client, RegistryError> {
+    fn build(&self, tls: &Tls, filter: &Filter) -> Result<reqwest::Client, RegistryError> {
         // Two providers in one program panic, so it is chosen here; a second call is harmless.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .tls_backend_rustls()
-            .dns_resolver(self.filter.clone())
+            .dns_resolver(filter.clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)

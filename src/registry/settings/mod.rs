@@ -212,9 +212,10 @@ impl Settings {
         self.entries.iter().chain(&self.beside).filter_map(Entry::layout)
     }
 
-    /// The hosts that the settings name, with their ports.
+    /// The hosts that this machine's settings name to be asked, with their ports.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().flat_map(|entry| {
+        let asked = self.entries.iter().filter(|entry| !entry.blocked && entry.layout.is_none());
+        asked.flat_map(|entry| {
             let realms = entry.token_realms.iter().map(|url| &url[url::Position::BeforeHost..url::Position::AfterPort]);
             let places = entry.location.iter().chain(&entry.mirrors).map(Mirror::host);
             entry.prefix.host().into_iter().chain(places).chain(realms)
@@ -460,5 +461,17 @@ mod tests {
         }
         let twice = vec![prefix("docker.io"), prefix("index.docker.io")];
         assert_eq!(Settings::new(twice, false), Err(E::Duplicate("index.docker.io".into())));
+    }
+
+    #[test]
+    fn what_is_never_asked_is_no_host_to_be_reached() {
+        let raw = vec![
+            prefix("localhost:1"),
+            RawEntry { layout: Some("l".into()), ..prefix("localhost:2") },
+            RawEntry { blocked: true, mirrors: vec!["localhost:3".into()], ..prefix("localhost:4") },
+        ];
+        let beside = [("localhost:5".to_owned(), PathBuf::from("l"))];
+        let settings = Settings::new(raw, false).unwrap().with_layouts_beside(beside).unwrap();
+        assert_eq!(settings.hosts().collect::<Vec<_>>(), ["localhost:1"]);
     }
 }
