@@ -162,9 +162,13 @@ impl Known {
         if self.bearers.len() >= limits::BEARERS
             && let Some(oldest) = self.bearers.pop_front()
         {
-            spellings(&oldest).iter().for_each(|spelling| self.beginnings.remove(spelling));
+            for spelling in spellings(&oldest) {
+                self.beginnings.remove(&spelling);
+            }
         }
-        spellings(start).iter().for_each(|spelling| self.beginnings.add(spelling));
+        for spelling in spellings(start) {
+            self.beginnings.add(&spelling);
+        }
         self.bearers.push_back(start.to_owned());
     }
 }
@@ -288,6 +292,8 @@ fn spellings(secret: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn basic(user: &str, password: &str) -> HeaderValue {
@@ -358,7 +364,10 @@ mod tests {
         secrets.note("y.io", Some(&basic("bob", "of another registry")), None);
         secrets.note("x.io", Some(&HeaderValue::from_static("Bearer issued-token")), None);
         let escaped = r#"{"a":"a \"long\" h\u00fcnter \ud83d\ude00"}"#;
-        let all: String = "a \"long\" hünter \u{1f600}".encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let mut all = String::new();
+        for unit in "a \"long\" hünter \u{1f600}".encode_utf16() {
+            write!(all, "\\u{unit:04x}").unwrap();
+        }
         let far = format!("{}\\n{}{all}", "x".repeat(3 * WINDOW), "y".repeat(WINDOW - 5));
         let coded = STANDARD.encode("bob:a \"long\" hünter \u{1f600}");
         for content in [escaped, &all, &far, &coded, "a+%22long%22+h%C3%BCnter+%F0%9F%98%80"] {
