@@ -8,6 +8,7 @@ mod asking;
 #[path = "support/registry.rs"]
 mod support;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,7 +259,10 @@ async fn rule_23_an_echoed_secret_is_not_repeated() {
 async fn rule_23_a_content_that_repeats_the_password_is_none() {
     const PASSWORD: &str = "hunter2hunter2";
     let folder = tempfile::tempdir().unwrap();
-    let escaped: String = PASSWORD.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let mut escaped = String::new();
+    for byte in PASSWORD.bytes() {
+        write!(escaped, "\\u{byte:04x}").unwrap();
+    }
     let subject = Digest::sha256(b"subject");
     for echo in [PASSWORD.to_owned(), escaped, STANDARD.encode(format!("bob:{PASSWORD}"))] {
         let blob = format!(r#"{{"os":"{echo}"}}"#);
@@ -401,9 +405,8 @@ async fn a_registry_may_ask_for_some_repositories_only() {
 #[tokio::test]
 async fn a_password_asked_for_after_a_token_is_no_panic() {
     let script = |request: &support::Request, _: &Reply| {
-        let asks = (request.path != "/token" && request.authorization().is_some())
-            .then(|| Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""));
-        asks
+        (request.path != "/token" && request.authorization().is_some())
+            .then(|| Reply::status(401).header("WWW-Authenticate", "Basic realm=\"x\""))
     };
     let server = Server::start(Behaviour { script: Some(Arc::new(script)), ..bearer(300) });
     let router = router();

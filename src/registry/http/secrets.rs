@@ -1,7 +1,10 @@
 //! What was sent in confidence, so that no message repeats it when the other side does.
 //! Known in the spellings that an echo would have: as it is, in base64, in a URL, quoted, in any case of letters.
+//!
+//! Longer than most files, because what hides a secret and what finds it in a content must know the same spellings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -39,7 +42,7 @@ struct Known {
 #[derive(Default)]
 struct Beginnings {
     /// By their first bytes, so that a message is gone through once, however many there are.
-    all: HashMap<[u8; CUT], BTreeMap<String, usize>>,
+    all: HashMap<[u8; CUT], BTreeMap<Vec<u8>, usize>>,
 }
 
 impl Secrets {
@@ -162,9 +165,13 @@ impl Known {
         if self.bearers.len() >= limits::BEARERS
             && let Some(oldest) = self.bearers.pop_front()
         {
-            spellings(&oldest).iter().for_each(|spelling| self.beginnings.remove(spelling));
+            for spelling in spellings(&oldest) {
+                self.beginnings.remove(&spelling);
+            }
         }
-        spellings(start).iter().for_each(|spelling| self.beginnings.add(spelling));
+        for spelling in spellings(start) {
+            self.beginnings.add(&spelling);
+        }
         self.bearers.push_back(start.to_owned());
     }
 }
@@ -194,10 +201,10 @@ impl Beginnings {
         self.all.get(&key).is_some_and(|same| same.contains_key(&start))
     }
 
-    fn entry(spelling: &str) -> ([u8; CUT], String) {
+    fn entry(spelling: &str) -> ([u8; CUT], Vec<u8>) {
         // Not shorter than a message, so that nothing of a longer one can follow its beginning there.
         let start = beginning(spelling, limits::MESSAGE_BYTES + 3).to_ascii_lowercase();
-        (key(start.as_bytes()), start)
+        (key(start.as_bytes()), start.into_bytes())
     }
 
     /// Which bytes of `text` (in lower case) belong to a secret, or to the beginning of one at its end.
@@ -206,15 +213,16 @@ impl Beginnings {
         for at in 0..text.len() {
             let rest = &text[at..];
             let same = self.all.get(&key(rest));
-            let starts = same.into_iter().flat_map(BTreeMap::keys);
-            if rest.len() >= CUT && starts.clone().any(|start| start.as_bytes().starts_with(rest)) {
+            // In their order, what begins with the rest comes right after it.
+            let after = same.and_then(|same| same.range::<[u8], _>((Bound::Included(rest), Bound::Unbounded)).next());
+            if rest.len() >= CUT && after.is_some_and(|(start, _)| start.starts_with(rest)) {
                 hidden[at..].fill(true);
                 break;
             }
             // Those that are shorter than a key stand under a key of their own.
             let short = (1..CUT.min(rest.len())).filter_map(|length| self.all.get(&key(&rest[..length])));
-            let all = starts.chain(short.flat_map(BTreeMap::keys));
-            let longest = all.filter(|start| rest.starts_with(start.as_bytes())).map(String::len).max();
+            let all = same.into_iter().flat_map(BTreeMap::keys).chain(short.flat_map(BTreeMap::keys));
+            let longest = all.filter(|start| rest.starts_with(start)).map(Vec::len).max();
             hidden[at..at + longest.unwrap_or_default()].fill(true);
         }
         hidden
@@ -288,6 +296,8 @@ fn spellings(secret: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn basic(user: &str, password: &str) -> HeaderValue {
@@ -358,7 +368,10 @@ mod tests {
         secrets.note("y.io", Some(&basic("bob", "of another registry")), None);
         secrets.note("x.io", Some(&HeaderValue::from_static("Bearer issued-token")), None);
         let escaped = r#"{"a":"a \"long\" h\u00fcnter \ud83d\ude00"}"#;
-        let all: String = "a \"long\" hünter \u{1f600}".encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        let mut all = String::new();
+        for unit in "a \"long\" hünter \u{1f600}".encode_utf16() {
+            write!(all, "\\u{unit:04x}").unwrap();
+        }
         let far = format!("{}\\n{}{all}", "x".repeat(3 * WINDOW), "y".repeat(WINDOW - 5));
         let coded = STANDARD.encode("bob:a \"long\" hünter \u{1f600}");
         for content in [escaped, &all, &far, &coded, "a+%22long%22+h%C3%BCnter+%F0%9F%98%80"] {
