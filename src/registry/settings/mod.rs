@@ -236,7 +236,7 @@ impl Entry {
         let (name, port) = prefix::parts(host);
         // Another port may be another registry, which only `blocked` means too.
         let default = port.is_none_or(|port| matches!(port.parse(), Ok(443_u16 | 80)));
-        if !self.blocked && !(self.only_mirrors && default) {
+        if !(self.blocked || (self.only_mirrors && default)) {
             return false;
         }
         let name = reference::canonical_host(name);
