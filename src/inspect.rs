@@ -6,7 +6,8 @@ use futures_util::future;
 use futures_util::stream;
 
 use crate::digest::Digest;
-use crate::image::{self, Child, Claims, Config, Content, ImageError, ImageManifest, Platform};
+use crate::image::{self, Child, Claims, Config, Content, ImageError, ImageManifest, Platform, Room};
+use crate::limits;
 use crate::outline::{Found, OutlineError, content, fits, is_config, leaves, named_platforms, settled};
 use crate::reference::{Reference, Repository};
 use crate::registry::{Manifest, Referrers, Registry, RegistryError};
@@ -94,9 +95,10 @@ pub async fn inspect(
     let repository = reference.repository();
     let top = content(registry, reference).await?;
     let claims = Claims::parse(&top)?;
+    let room = Room::default();
     let (referrers, read) = future::join(
         registry.referrers(repository, top.digest(), None),
-        insides(registry, repository, &top, platforms, jobs),
+        insides(registry, repository, &top, platforms, jobs, &room),
     )
     .await;
     let Insides { index, attestations, left_out, platforms } = read?;
@@ -126,11 +128,12 @@ async fn insides(
     top: &Manifest,
     wanted: &[Platform],
     jobs: usize,
+    room: &Room,
 ) -> Result<Insides, OutlineError> {
     let children = match Content::parse(top)? {
         Content::Index(children) => children,
         Content::Image(_) => {
-            let opened = open(registry, repository, top).await;
+            let opened = open(registry, repository, top, room).await;
             let inside = Inside {
                 platform: configured(&opened),
                 digest: top.digest().clone(),
@@ -147,10 +150,11 @@ async fn insides(
             return Ok(Insides { index: false, attestations: Vec::new(), left_out: 0, platforms: vec![inside] });
         }
     };
-    let (attestations, images) = leaves(registry, repository, children, 0).await?;
+    let (attestations, images) = leaves(registry, repository, top.digest(), children, room).await?;
     let found = match wanted {
         [] => images.into_iter().map(|child| Found { platform: child.platform.clone(), child: Some(child) }).collect(),
-        _ => settled(registry, repository, images).await?,
+        // Nothing of what it reads is kept.
+        _ => settled(registry, repository, images, &Room::default()).await?,
     };
     let lacking: Vec<&Platform> =
         wanted.iter().filter(|wanted| !found.iter().any(|found| fits(found, wanted))).collect();
@@ -159,7 +163,7 @@ async fn insides(
     }
     let all = found.len();
     let chosen = found.into_iter().filter(|found| wanted.is_empty() || wanted.iter().any(|wanted| fits(found, wanted)));
-    let reading = chosen.filter_map(|found| found.child).map(|child| inside(registry, repository, child));
+    let reading = chosen.filter_map(|found| found.child).map(|child| inside(registry, repository, child, room));
     let platforms: Vec<Inside> = stream::iter(reading).buffered(jobs.max(1)).collect().await;
     Ok(Insides { index: true, attestations, left_out: all - platforms.len(), platforms })
 }
@@ -168,12 +172,16 @@ fn listed<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
     platforms.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-async fn inside(registry: &dyn Registry, repository: &Repository, child: Child) -> Inside {
+async fn inside(registry: &dyn Registry, repository: &Repository, child: Child, room: &Room) -> Inside {
     let content = async {
-        let manifest = image::read_child(registry, repository, &child).await?;
-        open(registry, repository, &manifest).await
+        let manifest = image::read_child(registry, repository, &child, room).await?;
+        open(registry, repository, &manifest, room).await
     };
     let (content, referrers) = future::join(content, registry.referrers(repository, &child.digest, None)).await;
+    let referrers = referrers.and_then(|list| match room.take(&child.digest, list.weight() as u64) {
+        Ok(()) => Ok(list),
+        Err(_) => Err(RegistryError::TooLarge { place: repository.host().to_owned(), limit: limits::IMAGE_BYTES }),
+    });
     Inside {
         platform: child.platform.or_else(|| configured(&content)),
         digest: child.digest,
@@ -188,12 +196,17 @@ fn configured(content: &Result<Opened, ImageError>) -> Option<Platform> {
     Some(content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform.clone())
 }
 
-async fn open(registry: &dyn Registry, repository: &Repository, top: &Manifest) -> Result<Opened, ImageError> {
+async fn open(
+    registry: &dyn Registry,
+    repository: &Repository,
+    top: &Manifest,
+    room: &Room,
+) -> Result<Opened, ImageError> {
     let Content::Image(manifest) = Content::parse(top)? else {
         let reason = "an index where an image was named".to_owned();
         return Err(ImageError::Unsound { digest: top.digest().clone(), reason });
     };
     let config =
-        if is_config(&manifest) { Some(image::read_config(registry, repository, &manifest).await) } else { None };
+        if is_config(&manifest) { Some(image::read_config(registry, repository, &manifest, room).await) } else { None };
     Ok(Opened { claims: Claims::parse(top)?, manifest, config })
 }

@@ -184,7 +184,9 @@ pub fn absence(error: &RegistryError) -> (Status, &'static str) {
             (Status::Undecided, "log in to the registry (`docker login`), use a mirror, or try again later")
         }
         RegistryError::RateLimited { anonymous: false, .. } => (Status::Undecided, "use a mirror, or try again later"),
-        RegistryError::Offline { .. } => (Status::Undecided, "run without --offline, or add the image to a layout"),
+        RegistryError::Offline { .. } => {
+            (Status::Undecided, "run without --offline, or add the image to a layout (`plimsoll vendor`)")
+        }
         RegistryError::Refused { .. } => (
             Status::Undecided,
             "look at the registry settings of this machine, and at where the registry sends its clients",

@@ -1,5 +1,5 @@
 //! Every limit in one place, each with its reason.
-//! A limit that is reached is a finding or an error that names it, never a shorter answer.
+//! A limit on what is read is a finding or an error that names it when it is reached, never a shorter answer.
 
 use std::time::Duration;
 
@@ -9,21 +9,35 @@ pub const MANIFEST_BYTES: usize = 4 << 20;
 pub const CONFIG_BYTES: usize = 8 << 20;
 /// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
 pub const ATTESTATION_BYTES: usize = 40 << 20;
+/// Most blobs of one attestation or signature manifest: one a statement, and keyless signing adds one each time.
+pub const ATTESTATION_BLOBS: usize = 200;
+/// Most attestation and signature manifests of one image that are copied, over all its platforms.
+pub const ATTESTATIONS: usize = 2_000;
+/// Most bytes of all attestations and signatures of one image that are copied: a dozen of the largest blobs.
+pub const ATTESTATIONS_BYTES: usize = 512 << 20;
 /// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
 pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
 pub const INDEX_DEPTH: usize = 3;
+/// Most bytes of the manifests and configs of one image, over all its platforms: real ones stay below one MiB, and the
+/// largest manifest with the largest config fits.
+pub const IMAGE_BYTES: usize = 32 << 20;
+/// Most bytes that a run remembers of one repository so as not to fetch them twice; what is beyond is fetched again.
+pub const REMEMBERED_BYTES: usize = 16 << 20;
+/// Most bytes that a run remembers of all repositories that it still asks: thousands of images.
+pub const REMEMBERED_BYTES_IN_ALL: usize = 64 << 20;
 /// Largest `index.json` of a layout on disk, in bytes: some ten thousand images.
 pub const LAYOUT_INDEX_BYTES: usize = 16 << 20;
 /// Most referrers of one image: real images have a handful, and each may have to be fetched and verified.
 pub const REFERRERS: usize = 50;
 /// Most pages of one list of referrers: registries give 50 or more a page, so a list within the limit needs one or two.
 pub const REFERRER_PAGES: usize = 20;
-/// Redirects that one request follows.
+/// Redirects that one request follows: real registries need one, to their storage.
 pub const REDIRECTS: usize = 5;
-/// Largest answer of a token endpoint, in bytes.
+/// Largest answer of a token endpoint or a credential helper, and longest token on standard input, in bytes: real ones
+/// are some kilobytes.
 pub const TOKEN_BYTES: usize = 1 << 20;
 /// Most repositories in one token request, so that the token, which names them all, stays a header that servers take.
 pub const TOKEN_SCOPES: usize = 32;
@@ -31,6 +45,19 @@ pub const TOKEN_SCOPES: usize = 32;
 pub const TOKEN_URL_BYTES: usize = 4 << 10;
 /// Longest header with a token for several repositories, in bytes: common servers take 8 KiB for a whole request head.
 pub const TOKEN_HEADER_BYTES: usize = 6 << 10;
+/// Longest realm of a challenge that is followed, in bytes: an address that every server takes.
+pub const REALM_BYTES: usize = 2 << 10;
+/// Longest service of a challenge that is followed, in bytes: a host name is no longer.
+pub const SERVICE_BYTES: usize = 256;
+/// Most places and services that one registry may send us to for tokens; real ones have one, each is kept for the run.
+pub const COUNTERS: usize = 32;
+/// Longest token, in bytes: no server takes a longer header.
+pub const BEARER_BYTES: usize = 16 << 10;
+/// Shortest spelling of a password or a stored token that no content may repeat, in bytes: shorter ones are words.
+pub const SECRET_BYTES: usize = 8;
+/// How much of another side's message is looked at, in bytes: more than is ever shown of it. (Divisible by three, so that
+/// the base64 of a secret's beginning is the beginning of its base64.)
+pub const MESSAGE_BYTES: usize = 768;
 /// Bearer tokens that are remembered so that no message repeats them: more than can be under way at once.
 pub const BEARERS: usize = 512;
 /// Largest error body that is read for its message, in bytes.
@@ -52,6 +79,12 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long a host may fail in succession, the waits that it asks for included, before this run asks it no more:
 /// ten thousand references must not each wait for a registry that is down.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a host may ask to be left in peace in one run, all rests together: who asks for a rest after each answer
+/// would else hold the run for as long as it likes.
+pub const RESTS: Duration = Duration::from_secs(300);
+/// How long one host is asked in one run, however it answers: slow answers to ten thousand references must end, and ten
+/// thousand from a slow registry take some minutes.
+pub const HOST_TIME: Duration = Duration::from_secs(1_800);
 /// Requests under way at once, over all registries: nearly twice as fast as 32 where the network is what takes the time,
 /// and a registry that strains is asked for less.
 pub const CONCURRENCY: usize = 64;

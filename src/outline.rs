@@ -1,10 +1,12 @@
 //! What a name comes to: its digest, and where content is wanted its platforms. Digests and platforms are all that
 //! `resolve` needs, and where `inspect` begins.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::digest::Digest;
-use crate::image::{self, Child, Content, ImageError, ImageManifest, Platform};
+use crate::image::{self, Child, Content, ImageError, ImageManifest, Platform, Room};
 use crate::limits;
 use crate::reference::{LATEST, Reference, Repository};
 use crate::registry::{KnownBy, Manifest, Named, Registry, RegistryError, Target, Want};
@@ -109,7 +111,7 @@ pub async fn outline(
     };
     // The index names it; only its bytes show that it is there.
     let manifest = match found.child {
-        Some(child) => image::read_child(registry, repository, &child).await?,
+        Some(child) => image::read_child(registry, repository, &child, &Room::default()).await?,
         None => top,
     };
     Content::parse(&manifest)?;
@@ -135,14 +137,15 @@ pub(crate) fn named_platforms(found: &[Found]) -> String {
 
 /// The manifests of an image, those of nested indexes too, attestations left out.
 async fn children(registry: &dyn Registry, repository: &Repository, top: &Manifest) -> Result<Vec<Found>, ImageError> {
+    let room = Room::default();
     match Content::parse(top)? {
         Content::Image(manifest) => {
-            let platform = platform_of(registry, repository, &manifest).await?;
+            let platform = platform_of(registry, repository, &manifest, &room).await?;
             Ok(vec![Found { platform, child: None }])
         }
         Content::Index(children) => {
-            let (_, images) = leaves(registry, repository, children, 0).await?;
-            settled(registry, repository, images).await
+            let (_, images) = leaves(registry, repository, top.digest(), children, &room).await?;
+            settled(registry, repository, images, &room).await
         }
     }
 }
@@ -152,11 +155,12 @@ async fn platform_of(
     registry: &dyn Registry,
     repository: &Repository,
     manifest: &ImageManifest,
+    room: &Room,
 ) -> Result<Option<Platform>, ImageError> {
     if !is_config(manifest) {
         return Ok(None);
     }
-    Ok(Some(image::read_config(registry, repository, manifest).await?.platform))
+    Ok(Some(image::read_config(registry, repository, manifest, room).await?.platform))
 }
 
 /// The platform of each, by its config where the index does not say.
@@ -164,14 +168,15 @@ pub(crate) async fn settled(
     registry: &dyn Registry,
     repository: &Repository,
     images: Vec<Child>,
+    room: &Room,
 ) -> Result<Vec<Found>, ImageError> {
     let mut found = Vec::with_capacity(images.len());
     for child in images {
         let mut platform = child.platform.clone();
         if platform.is_none() {
-            let manifest = image::read_child(registry, repository, &child).await?;
+            let manifest = image::read_child(registry, repository, &child, room).await?;
             if let Content::Image(manifest) = Content::parse(&manifest)? {
-                platform = platform_of(registry, repository, &manifest).await?;
+                platform = platform_of(registry, repository, &manifest, room).await?;
             }
         }
         found.push(Found { platform, child: Some(child) });
@@ -182,41 +187,66 @@ pub(crate) async fn settled(
 /// The attestations and the images below an index.
 pub(crate) type Leaves = (Vec<Child>, Vec<Child>);
 
-/// Follows indexes in an index, as deep and as many as `limits` allow.
-pub(crate) fn leaves<'a>(
+/// Follows the indexes in the index `top`, as deep and as many as `limits` allow.
+pub(crate) async fn leaves(
+    registry: &dyn Registry,
+    repository: &Repository,
+    top: &Digest,
+    children: Vec<Child>,
+    room: &Room,
+) -> Result<Leaves, ImageError> {
+    let following = Following { registry, repository, top, room, named: AtomicUsize::new(0) };
+    let mut leaves = Leaves::default();
+    following.down(children, 0, &mut leaves).await?;
+    Ok(leaves)
+}
+
+struct Following<'a> {
     registry: &'a dyn Registry,
     repository: &'a Repository,
-    children: Vec<Child>,
-    level: usize,
-) -> BoxFuture<'a, Result<Leaves, ImageError>> {
-    async move {
-        let (mut attestations, mut images) = (Vec::new(), Vec::new());
-        for child in children {
-            if child.attestation {
-                attestations.push(child);
-            } else if !child.media_type.contains("index") && !child.media_type.contains("manifest.list") {
-                images.push(child);
-            } else {
-                let unsound = |reason| ImageError::Unsound { digest: child.digest.clone(), reason };
-                if level + 1 >= limits::INDEX_DEPTH {
-                    return Err(unsound(format!("indexes nest deeper than {}", limits::INDEX_DEPTH)));
+    top: &'a Digest,
+    room: &'a Room,
+    /// Children of every kind named so far: indexes of empty indexes must not multiply, either.
+    named: AtomicUsize,
+}
+
+impl Following<'_> {
+    fn down<'b>(
+        &'b self,
+        children: Vec<Child>,
+        level: usize,
+        leaves: &'b mut Leaves,
+    ) -> BoxFuture<'b, Result<(), ImageError>> {
+        async move {
+            if self.named.fetch_add(children.len(), Ordering::Relaxed) + children.len() > limits::INDEX_CHILDREN {
+                let reason = format!("it names more than {} children", limits::INDEX_CHILDREN);
+                return Err(ImageError::Unsound { digest: self.top.clone(), reason });
+            }
+            for child in children {
+                if child.attestation {
+                    leaves.0.push(child);
+                } else if !child.media_type.contains("index") && !child.media_type.contains("manifest.list") {
+                    leaves.1.push(child);
+                } else {
+                    self.below(&child, level, &mut *leaves).await?;
                 }
-                let manifest = image::read_child(registry, repository, &child).await?;
-                let Content::Index(below) = Content::parse(&manifest)? else {
-                    return Err(unsound("an index that is none".to_owned()));
-                };
-                let (more_attestations, more_images) = leaves(registry, repository, below, level + 1).await?;
-                attestations.extend(more_attestations);
-                images.extend(more_images);
             }
-            if images.len() + attestations.len() > limits::INDEX_CHILDREN {
-                let reason = format!("indexes of more than {} children", limits::INDEX_CHILDREN);
-                return Err(ImageError::Unsound { digest: images.swap_remove(0).digest, reason });
-            }
+            Ok(())
         }
-        Ok((attestations, images))
+        .boxed()
     }
-    .boxed()
+
+    async fn below(&self, child: &Child, level: usize, leaves: &mut Leaves) -> Result<(), ImageError> {
+        let unsound = |reason| ImageError::Unsound { digest: child.digest.clone(), reason };
+        if level + 1 >= limits::INDEX_DEPTH {
+            return Err(unsound(format!("indexes nest deeper than {}", limits::INDEX_DEPTH)));
+        }
+        let manifest = image::read_child(self.registry, self.repository, child, self.room).await?;
+        let Content::Index(below) = Content::parse(&manifest)? else {
+            return Err(unsound("an index that is none".to_owned()));
+        };
+        self.down(below, level + 1, leaves).await
+    }
 }
 
 pub(crate) fn is_config(manifest: &ImageManifest) -> bool {

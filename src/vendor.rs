@@ -1,17 +1,18 @@
 //! What a check asked for, copied whole: manifests, all children of an index, configs and evidence, but no image's layers.
-//! It notes what the gate asks and asks nothing twice; where the copies go is the caller's matter.
+//! It notes what the gate asks and asks nothing twice; where the copies go is the caller's matter. What is more than
+//! `limits` allow is not copied, and said to be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::digest::Digest;
-use crate::image::{Content, Layer};
+use crate::image::{Content, ImageManifest, Layer};
 use crate::limits;
 use crate::outcome::Outcome;
 use crate::reference::{LATEST, Repository};
@@ -128,9 +129,25 @@ pub async fn copy<E: Send>(
     keep: Keep<'_, E>,
 ) -> Result<Copied, E> {
     let copying = Copying { registry, keep, seen: Mutex::default(), copied: Mutex::default() };
+    let mut to_come: BTreeMap<&Repository, AtomicUsize> = BTreeMap::new();
+    for name in names.keys() {
+        *to_come.entry(name.repository()).or_default().get_mut() += 1;
+    }
+    // One repository after the other, so that little has to be remembered of each.
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort_by_key(|(name, _)| name.repository());
     stream::iter(names)
         .map(Ok)
-        .try_for_each_concurrent(jobs.max(1), |(name, answer)| copying.name(name, answer))
+        .try_for_each_concurrent(jobs.max(1), |(name, answer)| {
+            let (copying, to_come) = (&copying, &to_come[name.repository()]);
+            async move {
+                copying.name(name, answer).await?;
+                if to_come.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    registry.done_with(name.repository());
+                }
+                Ok(())
+            }
+        })
         .await?;
     Ok(copying.copied.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -153,6 +170,37 @@ struct Copying<'a, E> {
     copied: Mutex<Copied>,
 }
 
+/// What one name has led to so far.
+#[derive(Default)]
+struct Reached {
+    /// Children of its indexes, those of nested ones too, without attestations.
+    children: AtomicUsize,
+    /// Manifests of evidence.
+    evidence: AtomicUsize,
+    /// Their bytes and those of their blobs.
+    bytes: AtomicU64,
+}
+
+impl Reached {
+    /// Counts bytes of evidence.
+    fn bytes(&self, repository: &Repository, size: u64) -> Result<(), RegistryError> {
+        let limit = limits::ATTESTATIONS_BYTES;
+        let reached = self.bytes.fetch_add(size.min(limit as u64 + 1), Ordering::Relaxed).saturating_add(size);
+        let too_large = RegistryError::TooLarge { place: repository.host().to_owned(), limit };
+        if reached > limit as u64 { Err(too_large) } else { Ok(()) }
+    }
+}
+
+/// Counts `more`, up to `limit`.
+fn counted(count: &AtomicUsize, more: usize, limit: usize, what: &'static str) -> Result<(), RegistryError> {
+    let reached = count.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+    if reached > limit { Err(too_many(what, limit)) } else { Ok(()) }
+}
+
+fn too_many(what: &'static str, limit: usize) -> RegistryError {
+    RegistryError::TooMany { place: "the image".to_owned(), what, limit }
+}
+
 type Step<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 const CHILDREN_AT_ONCE: usize = 8;
@@ -162,8 +210,8 @@ impl<E: Send> Copying<'_, E> {
         match answer {
             Err(error) => self.missing(name.to_string(), error.clone()),
             Ok(digest) => {
-                let children = AtomicUsize::new(0);
-                if let Some(found) = self.manifest(name.repository(), digest, Part::Image, 0, &children).await? {
+                let reached = Reached::default();
+                if let Some(found) = self.manifest(name.repository(), digest, Part::Image, 0, &reached).await? {
                     self.note(|copied| drop(copied.names.insert(name.clone(), found)));
                 }
             }
@@ -178,9 +226,15 @@ impl<E: Send> Copying<'_, E> {
         digest: &'a Digest,
         part: Part,
         level: usize,
-        children: &'a AtomicUsize,
+        reached: &'a Reached,
     ) -> Step<'a, Option<Descriptor>, E> {
         Box::pin(async move {
+            if part != Part::Image {
+                let room = counted(&reached.evidence, 1, limits::ATTESTATIONS, "attestations and signatures");
+                if self.had(repository, digest, room).is_none() {
+                    return Ok(None);
+                }
+            }
             let answer = self.registry.name(repository, Target::Digest(digest), Want::Content).await;
             let Some(manifest) = self.had(repository, digest, answer).and_then(|named| named.manifest) else {
                 return Ok(None);
@@ -190,10 +244,13 @@ impl<E: Send> Copying<'_, E> {
             if !self.first(repository, digest, part) {
                 return Ok(Some(found));
             }
+            if part != Part::Image && self.had(repository, digest, reached.bytes(repository, size)).is_none() {
+                return Ok(None);
+            }
             self.keep(digest, manifest.bytes())?;
-            self.below(repository, &manifest, part, level, children).await?;
+            self.below(repository, manifest, part, level, reached).await?;
             if part != Part::Referrer {
-                self.evidence(repository, digest, children).await?;
+                self.evidence(repository, digest, reached).await?;
             }
             Ok(Some(found))
         })
@@ -202,43 +259,75 @@ impl<E: Send> Copying<'_, E> {
     async fn below(
         &self,
         repository: &Repository,
-        manifest: &Manifest,
+        manifest: Manifest,
         part: Part,
         level: usize,
-        children: &AtomicUsize,
+        reached: &Reached,
     ) -> Result<(), E> {
-        match Content::parse(manifest) {
+        let (digest, content) = (manifest.digest().clone(), Content::parse(&manifest));
+        drop(manifest);
+        match content {
             // A check says the same of the copy.
             Err(_) => Ok(()),
-            Ok(Content::Image(image)) => {
-                self.blob(repository, &image.config, limits::CONFIG_BYTES).await?;
-                for layer in image.layers.iter().filter(|_| part != Part::Image) {
-                    self.blob(repository, layer, limits::ATTESTATION_BYTES).await?;
-                }
-                Ok(())
+            Ok(Content::Image(image)) if part == Part::Image => {
+                self.blob(repository, &image.config, limits::CONFIG_BYTES).await
             }
+            Ok(Content::Image(image)) => self.piece(repository, &digest, &image, reached).await,
+            // What refers to an image may be an index of anything; its children are no evidence by themselves.
+            Ok(Content::Index(_)) if part == Part::Referrer => Ok(()),
             Ok(Content::Index(entries)) => {
                 // Past these limits a check reads no further, either.
-                let named = children.fetch_add(entries.len(), Ordering::Relaxed) + entries.len();
-                if level >= limits::INDEX_DEPTH || named > limits::INDEX_CHILDREN {
+                let images = entries.iter().filter(|child| !child.attestation).count();
+                let room = if level >= limits::INDEX_DEPTH {
+                    Err(too_many("indexes in each other", limits::INDEX_DEPTH))
+                } else {
+                    counted(&reached.children, images, limits::INDEX_CHILDREN, "children")
+                };
+                if self.had(repository, &digest, room).is_none() {
                     return Ok(());
                 }
                 let copies = stream::iter(&entries).map(Ok).try_for_each_concurrent(CHILDREN_AT_ONCE, |child| async {
                     let part = if child.attestation { Part::Attestation } else { part };
-                    self.manifest(repository, &child.digest, part, level + 1, children).await.map(drop)
+                    self.manifest(repository, &child.digest, part, level + 1, reached).await.map(drop)
                 });
                 copies.await
             }
         }
     }
 
+    /// The config and the layers of one piece of evidence; all of them, or none where they are too many or too long.
+    async fn piece(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        image: &ImageManifest,
+        reached: &Reached,
+    ) -> Result<(), E> {
+        let size = image.layers.iter().fold(image.config.size, |sum, layer| sum.saturating_add(layer.size));
+        let room = if image.layers.len() > limits::ATTESTATION_BLOBS {
+            Err(too_many("blobs of one attestation or signature", limits::ATTESTATION_BLOBS))
+        } else {
+            reached.bytes(repository, size)
+        };
+        if self.had(repository, digest, room).is_none() {
+            return Ok(());
+        }
+        // What the manifest says is what was counted.
+        let limit = |blob: &Layer, limit| usize::try_from(blob.size).unwrap_or(limit).min(limit);
+        self.blob(repository, &image.config, limit(&image.config, limits::CONFIG_BYTES)).await?;
+        for layer in &image.layers {
+            self.blob(repository, layer, limit(layer, limits::ATTESTATION_BYTES)).await?;
+        }
+        Ok(())
+    }
+
     /// What refers to the manifest; each is named by its digest, so that a reader of the copy finds it.
-    async fn evidence(&self, repository: &Repository, subject: &Digest, children: &AtomicUsize) -> Result<(), E> {
+    async fn evidence(&self, repository: &Repository, subject: &Digest, reached: &Reached) -> Result<(), E> {
         let answer = self.registry.referrers(repository, subject, None).await;
         let Some(referrers) = self.had(repository, subject, answer) else { return Ok(()) };
         for referrer in referrers.found {
             let level = limits::INDEX_DEPTH;
-            if let Some(found) = self.manifest(repository, &referrer.digest, Part::Referrer, level, children).await? {
+            if let Some(found) = self.manifest(repository, &referrer.digest, Part::Referrer, level, reached).await? {
                 let name = Name::Digest(repository.clone(), referrer.digest);
                 self.note(|copied| drop(copied.names.insert(name, found)));
             }

@@ -306,7 +306,7 @@ const ROWS: &[Row] = &[
         |q, _| if q.path == "/token" { token(r#"{"token":"token-0","expires_in":299.5}"#) } else { None }, allow 4, ""),
     row!("token-issued-later", "`issued_at` in the year 2999: a token's life is counted from when it was asked for", Tokens,
         |q, _| if q.path == "/token" { token(r#"{"token":"token-0","issued_at":"2999-01-01T00:00:00Z"}"#) } else { None }, allow 4, ""),
-    row!("clock", "`Date` years off: no date of a registry is believed", Get,
+    row!("clock", "`Date` years off: it is not read", Get,
         |_, truth| always(truth.clone().header("Date", "Thu, 01 Jan 1970 00:00:00 GMT")), allow 1, ""),
     // ---- mirrors
     row!("mirror-500", "a mirror that answers 500; then the registry itself", Mirror, |_, _| always(Reply::status(500)), allow 3, ""),

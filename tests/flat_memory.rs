@@ -141,3 +141,32 @@ fn rule_19_a_manifest_of_gigabytes_ends_at_the_limit() {
         assert!(peak < MOST, "{peak} bytes");
     }
 }
+
+#[test]
+fn rule_19_an_image_of_gigabytes_ends_at_the_limit_before_it_is_fetched() {
+    let child = |number: usize| {
+        let body = image("team/big", &format!("a{number}"));
+        body.clone() + &" ".repeat((4 << 20) - body.len())
+    };
+    let row = |number: usize| {
+        let body = child(number);
+        let digest = Digest::sha256(body.as_bytes());
+        format!(r#"{{"mediaType":"{OCI_IMAGE}","digest":"{digest}","size":{}}}"#, body.len())
+    };
+    let rows: Vec<String> = (0..12).map(row).collect();
+    let index = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#, rows.join(","));
+    let server = Server::start(Behaviour::default());
+    server.push("team/app0", "1.0", index, OCI_INDEX);
+    for number in 0..12 {
+        server.push_digest("team/app0", child(number), OCI_IMAGE);
+    }
+    let repository = Repository::new();
+    repository.write("plimsoll.yaml", SIZES);
+    repository.write("pods.yaml", pods(&server.host(), 1));
+    let (code, peak) = check(&repository);
+    assert_eq!((code, counts(&repository)["undecided"].as_u64()), (3, Some(1)));
+    assert!(peak < MOST, "{peak} bytes");
+    let report = repository.read("report.json");
+    assert!(report.contains("the limit of 33554432 bytes"), "{report}");
+    assert_eq!(server.requests().len(), 1, "{:?}", server.lines());
+}

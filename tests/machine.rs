@@ -302,6 +302,8 @@ fn a_token_on_standard_input_goes_to_its_host_alone() {
         (&host, "\n"),
         (&host, "hunter2\nhunter2"),
         (&host, "hun ter2"),
+        (&host, "bob:hunter2\nmore"),
+        ("bob:hunter2", "ghcr.io"),
         ("*", "hunter2"),
         ("nginx", "hunter2"),
         ("ghcr.io/acme", "hunter2"),
@@ -309,6 +311,7 @@ fn a_token_on_standard_input_goes_to_its_host_alone() {
         let found = run(&["check", "--registry-token-stdin", host, "a.yaml"], input);
         assert_eq!(found.code, 2, "{host} {input:?}");
         assert!(found.stderr.contains("--registry-token-stdin"), "{}", found.stderr);
+        assert!(!found.stderr.contains("hunter2"), "{}", found.stderr);
     }
     for command in ["check", "pin"] {
         let found = run(&[command, "--registry-token-stdin", &host, "-", "--as", "kubernetes"], "hunter2");

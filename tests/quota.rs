@@ -141,6 +141,17 @@ fn resolve_shows_them_too() {
 }
 
 #[test]
+fn inspect_shows_them_too() {
+    let (repository, server) = asked(1, GET, fixed(&hub("5;w=21600")));
+    let name = format!("{}/app:0", server.host());
+    let said = repository.run(&["inspect", "-v", &name]).stderr;
+    assert!(said.contains(&format!("warning: {}: 5 of 100", server.host())), "{said}");
+    assert!(said.contains(&format!("\n{}: 5 of 100", server.host())), "{said}");
+    let quiet = repository.run(&["inspect", "-q", &name]).stderr;
+    assert!(!quiet.contains("of 100"), "{quiet}");
+}
+
+#[test]
 fn a_429_says_how_to_get_out() {
     let server = Server::start(Behaviour::lying(|_, _| Some(Reply::status(429).header("Retry-After", "3600"))));
     let repository = Repository::new();

@@ -137,7 +137,7 @@ pub(crate) struct Output {
     /// No progress and no summary beyond the report
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Show every reference, the allowed ones too
+    /// Show more: every reference, how a digest is known, the cache, what registries still grant
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
@@ -146,7 +146,7 @@ pub(crate) struct Output {
 pub(crate) enum ReportFormat {
     /// For people
     Text,
-    /// One JSON object, versioned
+    /// For programs, by the schemas in docs/
     Json,
 }
 

@@ -10,6 +10,7 @@ use plimsoll::report::inspect::{Inspection, json};
 use plimsoll::report::inspect_text::text;
 
 use super::args::{Inspect, ReportFormat};
+use super::quota::Watch;
 use super::{Failure, named, print};
 
 /// Inspects the image.
@@ -17,10 +18,12 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let image = &arguments.image;
     let reference = Reference::parse(image).with_context(|| format!("`{image}` names no image"))?;
     let network = named::network(&arguments.machine, &arguments.asking)?;
+    let watch = Watch::new(&network.router, std::iter::once(&reference), arguments.output.quiet);
     let bar = print::progress(arguments.output.quiet);
     let asked =
         inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.reaching.jobs);
     let found = named::wait(asked)?;
+    watch.look(&bar);
     bar.finish_and_clear();
     let found = match found {
         Ok(found) => found,
@@ -41,6 +44,9 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
         ReportFormat::Text => text(&inspection, Style { width: print::width(), ..style }),
         ReportFormat::Json => json(&inspection),
     })?;
+    if arguments.output.verbose {
+        watch.all();
+    }
     network.say(arguments.output.quiet, arguments.output.verbose);
     if exit == Exit::Undecided && !arguments.output.quiet {
         print::err("plimsoll: not all of it can be known; the report says what and why\n");

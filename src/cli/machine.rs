@@ -119,7 +119,10 @@ pub(crate) fn one_use_of_input(host: Option<&str>, paths: &[PathBuf]) -> anyhow:
 pub(crate) fn given(host: Option<&str>) -> anyhow::Result<Option<(String, Credential)>> {
     let Some(text) = host else { return Ok(None) };
     let host = settings::canonical(text).filter(|host| !host.contains(['/', '*']));
-    let host = host.ok_or_else(|| anyhow!("--registry-token-stdin: `{text}` is not HOST[:PORT], such as ghcr.io"))?;
+    let host = host.ok_or_else(|| {
+        // What stands there may be the secret itself.
+        anyhow!("--registry-token-stdin takes HOST[:PORT], such as ghcr.io; the secret goes to standard input")
+    })?;
     let mut input = std::io::stdin();
     if input.is_terminal() {
         bail!("--registry-token-stdin: pipe the token in; what is typed at a terminal would be seen");
@@ -128,7 +131,8 @@ pub(crate) fn given(host: Option<&str>) -> anyhow::Result<Option<(String, Creden
     let limit = limits::TOKEN_BYTES as u64;
     (&mut input).take(limit + 1).read_to_end(&mut bytes).context("standard input can't be read")?;
     let text = String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= limit);
-    let credential = text.as_deref().map(|text| text.trim_end_matches(['\n', '\r'])).and_then(Credential::given);
+    let credential = text.as_deref().map(|text| text.trim_end_matches(['\n', '\r']));
+    let credential = credential.filter(|text| !text.contains(['\n', '\r'])).and_then(Credential::given);
     let credential = credential.ok_or_else(|| {
         anyhow!("--registry-token-stdin: standard input holds neither a bearer token nor USER:PASSWORD, on one line")
     })?;

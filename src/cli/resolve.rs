@@ -37,17 +37,24 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
     let watch = Watch::new(router, distinct.values().copied(), output.quiet);
     let bar = print::progress(output.quiet);
     bar.set_length(distinct.len() as u64);
-    let asking = distinct.into_iter().map(|(name, reference)| {
+    // By host, so that the names of a slow one do not stand before those of the others.
+    let mut hosts: BTreeMap<&str, Vec<(String, &Reference)>> = BTreeMap::new();
+    for (name, reference) in distinct {
+        hosts.entry(reference.repository().host()).or_default().push((name, reference));
+    }
+    let jobs = arguments.asking.reaching.jobs;
+    let asking = hosts.into_values().map(|names| {
         let (router, bar, watch) = (router, &bar, &watch);
-        async move {
+        let each = names.into_iter().map(move |(name, reference)| async move {
             let answer = outline(router, reference, want, platform).await;
             bar.inc(1);
             watch.look(bar);
             (name, answer)
-        }
+        });
+        stream::iter(each).buffer_unordered(jobs)
     });
-    let answers: BTreeMap<String, Result<Outline, OutlineError>> =
-        named::wait(stream::iter(asking).buffer_unordered(arguments.asking.reaching.jobs).collect())?;
+    let asking = stream::select_all(asking);
+    let answers: BTreeMap<String, Result<Outline, OutlineError>> = named::wait(asking.collect())?;
     bar.finish_and_clear();
 
     let mut exit = Exit::Clean;
@@ -77,7 +84,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         watch.all();
     }
     network.say(output.quiet, output.verbose);
-    if output.verbose && !layouts.is_empty() {
+    if !output.quiet && !layouts.is_empty() {
         print::err(&format!("images from layouts on disk: {}\n", visible_lines(&layouts.join(", "))));
     }
     if failed > 0 && rows.len() > 1 && !output.quiet {

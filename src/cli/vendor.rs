@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use plimsoll::gate::{self, Judge, Mode, Request};
-use plimsoll::outcome::Exit;
+use plimsoll::outcome::{Exit, Outcome};
 use plimsoll::registry::RegistryError;
 use plimsoll::registry::layout_writer::{LayoutWriter, LayoutWriterError};
 use plimsoll::report::{plural, visible_lines};
+use plimsoll::source::Unread;
 use plimsoll::vendor::{self, Copied, Name, Noting};
 
 use super::args::Vendor;
@@ -41,10 +42,11 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     let writer = LayoutWriter::open(&arguments.out).map_err(anyhow::Error::from)?;
     let noting = Noting::new(&network.router);
     let watch = Watch::new(&network.router, gating::references(&request), arguments.quiet);
-    let copied = gating::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
+    let (unread, copied) = gating::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
         let outcome = gate::run(request, &noting, progress).await;
         let keep = |digest: &_, bytes: &[u8]| writer.keep(digest, bytes).map(drop);
-        vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), jobs, &keep).await
+        let copied = vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), jobs, &keep).await;
+        (unread(&outcome), copied)
     })?;
     network.say(arguments.quiet, arguments.verbose);
     let copied = copied.map_err(anyhow::Error::from)?;
@@ -54,10 +56,24 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     let whole = copied.names.iter().map(|(name, found)| (name.to_string(), found.clone())).collect();
     writer.finish(&whole, &gone).map_err(anyhow::Error::from)?;
     print::out(said(&copied, arguments).as_bytes())?;
-    Ok(copied
-        .missing
-        .values()
-        .fold(Exit::Clean, |exit, error| exit.and(if is_gone(error) { Exit::Denied } else { Exit::Undecided })))
+    // What such a file names is not in the copy, and nobody can tell what that is.
+    print::err(&unread.concat());
+    let exit = if unread.is_empty() { Exit::Clean } else { Exit::Undecided };
+    if copied.missing.values().any(|error| !is_gone(error)) && !arguments.quiet {
+        print::err("warning: a check out of this layout says \"no such image\" of what could not be copied\n");
+    }
+    let missing = copied.missing.values();
+    Ok(missing.fold(exit, |exit, error| exit.and(if is_gone(error) { Exit::Denied } else { Exit::Undecided })))
+}
+
+/// A line for each file that could name an image and can't be read.
+fn unread(outcome: &Outcome) -> Vec<String> {
+    let could = outcome.unread.iter().filter(|(_, unread)| unread.could_hold_reference);
+    let line = |(file, unread): &(String, Unread)| {
+        let at = format!("{file}:{}:{}", unread.place.line, unread.place.column);
+        visible_lines(&format!("undecided: {at}: could hold an image and can't be read: {}", unread.reason)) + "\n"
+    };
+    could.map(line).collect()
 }
 
 /// What was copied and what was not, for people.

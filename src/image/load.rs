@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -26,6 +26,38 @@ pub enum Depth {
 
 const CHILDREN_AT_ONCE: usize = 8;
 
+/// How many bytes of one image may still be read. What leads to a manifest or config says its size, which is counted
+/// before it is fetched and which its bytes are then held to.
+#[derive(Debug)]
+pub struct Room(AtomicU64);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(AtomicU64::new(limits::IMAGE_BYTES as u64))
+    }
+}
+
+impl Room {
+    /// Counts `size` bytes that `digest` takes.
+    pub fn take(&self, digest: &Digest, size: u64) -> Result<(), ImageError> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size));
+        taken.map(drop).map_err(|_| Self::full(digest))
+    }
+
+    /// Whether all that an index names has room, before any of it is fetched.
+    fn holds(&self, index: &Digest, children: &[Child]) -> Result<(), ImageError> {
+        let size = children.iter().fold(0, |sum: u64, child| sum.saturating_add(child.size));
+        if size <= self.0.load(Ordering::Relaxed) { Ok(()) } else { Err(Self::full(index)) }
+    }
+
+    fn full(digest: &Digest) -> ImageError {
+        let limit = limits::IMAGE_BYTES;
+        let reason =
+            format!("with it the manifests and configs of the image come to more than the limit of {limit} bytes");
+        ImageError::Unsound { digest: digest.clone(), reason }
+    }
+}
+
 /// Reads the whole image that `manifest` (hashed bytes) is the top of.
 pub async fn load(
     registry: &dyn Registry,
@@ -37,7 +69,8 @@ pub async fn load(
     let mut attestations = Vec::new();
     let content = Content::parse(manifest)?;
     let index = matches!(content, Content::Index(_));
-    let top = Source { registry, repository, depth, children: AtomicUsize::new(0) };
+    let top = Source { registry, repository, depth, children: AtomicUsize::new(0), room: Room::default() };
+    top.room.take(manifest.digest(), manifest.bytes().len() as u64)?;
     let origin =
         Origin { digest: manifest.digest().clone(), media_type: manifest.media_type().to_owned(), claimed: None };
     top.gather(origin, content, 0, &mut platforms, &mut attestations).await?;
@@ -55,6 +88,7 @@ struct Source<'a> {
     depth: Depth,
     /// Children named so far, over all nested indexes: an index of indexes must not multiply.
     children: AtomicUsize,
+    room: Room,
 }
 
 /// What led to a manifest.
@@ -100,6 +134,7 @@ impl Source<'_> {
                 let reason = format!("it has more than {} children", limits::INDEX_CHILDREN);
                 return Err(ImageError::Unsound { digest, reason });
             }
+            self.room.holds(&digest, &children)?;
             let read: Vec<(Child, Content)> = stream::iter(children)
                 .map(|child| async move {
                     let content = self.child(&child).await?;
@@ -117,11 +152,11 @@ impl Source<'_> {
     }
 
     async fn child(&self, child: &Child) -> Result<Content, ImageError> {
-        Content::parse(&read_child(self.registry, self.repository, child).await?)
+        Content::parse(&read_child(self.registry, self.repository, child, &self.room).await?)
     }
 
     async fn config_platform(&self, manifest: &ImageManifest) -> Result<Platform, ImageError> {
-        Ok(read_config(self.registry, self.repository, manifest).await?.platform)
+        Ok(read_config(self.registry, self.repository, manifest, &self.room).await?.platform)
     }
 }
 
@@ -130,7 +165,9 @@ pub async fn read_child(
     registry: &dyn Registry,
     repository: &Repository,
     child: &Child,
+    room: &Room,
 ) -> Result<Manifest, ImageError> {
+    room.take(&child.digest, child.size)?;
     let unsound = |reason: String| ImageError::Unsound { digest: child.digest.clone(), reason };
     let named = registry.name(repository, Target::Digest(&child.digest), Want::Content).await?;
     let manifest = named.manifest.ok_or_else(|| unsound("the registry named it but gave no content".to_owned()))?;
@@ -151,8 +188,10 @@ pub async fn read_config(
     registry: &dyn Registry,
     repository: &Repository,
     manifest: &ImageManifest,
+    room: &Room,
 ) -> Result<Config, ImageError> {
     let digest = &manifest.config.digest;
+    room.take(digest, manifest.config.size)?;
     let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
     let bytes = registry.blob(repository, digest, limits::CONFIG_BYTES).await?;
     if !digest.fits(&bytes) {

@@ -14,7 +14,7 @@ use crate::registry::RegistryError;
 
 pub use config::{Config, History};
 pub use document::{Child, Claims, Content, ImageManifest, Layer, Subject};
-pub use load::{Depth, load, read_child, read_config};
+pub use load::{Depth, Room, load, read_child, read_config};
 
 /// `os/architecture[/variant]`, as `--platform` and the `platforms` rule write it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

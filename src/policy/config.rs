@@ -1,5 +1,5 @@
 //! The `GateConfig` document: how registries are reached and which files are left out. Plain data, nothing is opened.
-//! Beside a policy it may not choose its own transport: there only layouts and `ignore` are read.
+//! Beside a policy it may not choose its own transport: there only layouts, `ignore` and `kinds` are read.
 
 use super::checks::not_empty;
 use super::document::{ConfigDocument, RawKind, RawRegistry};

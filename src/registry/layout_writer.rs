@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use oci_distribution::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
@@ -77,7 +77,7 @@ impl LayoutWriter {
         }
         blobs::make_folder(root, Reach::Shared).map_err(disk)?;
         let marker = root.join(MARKER.0);
-        let is_layout = fs::read(&marker).is_ok_and(|bytes| {
+        let is_layout = read(&marker).ok().and_then(Result::ok).is_some_and(|bytes| {
             let marker: Option<Value> = serde_json::from_slice(&bytes).ok();
             marker
                 .is_some_and(|marker| marker["imageLayoutVersion"].as_str().is_some_and(|text| text.starts_with("1.")))
@@ -90,8 +90,9 @@ impl LayoutWriter {
                 return Err(other("holds something else than an OCI image layout"));
             }
         }
-        let index = match fs::read(root.join(INDEX)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| other("has an index.json that is none"))?,
+        let index = match read(&root.join(INDEX)) {
+            Ok(Err(what)) => return Err(other(&format!("has an index.json that is {what}"))),
+            Ok(Ok(bytes)) => serde_json::from_slice(&bytes).map_err(|_| other("has an index.json that is none"))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 json!({"schemaVersion": 2, "mediaType": OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": []})
             }
@@ -117,7 +118,7 @@ impl LayoutWriter {
     /// Writes the blob of `digest`, which `bytes` hash to; whether it was new.
     pub fn keep(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, LayoutWriterError> {
         let path = blobs::place(&self.root, digest);
-        if fs::symlink_metadata(&path).is_ok_and(|seen| seen.is_file())
+        if fs::symlink_metadata(&path).is_ok_and(|seen| seen.is_file() && seen.len() == bytes.len() as u64)
             && fs::read(&path).is_ok_and(|found| found == bytes)
         {
             return Ok(false);
@@ -155,6 +156,19 @@ impl LayoutWriter {
         let written = blobs::write_whole(&path, text.as_bytes(), Reach::Shared, true);
         written.map_err(|source| LayoutWriterError::Disk { path, source })
     }
+}
+
+/// A regular file of the layout, or what is wrong with it: a link may lead anywhere, and a device has no end.
+fn read(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(Err("no regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limits::LAYOUT_INDEX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limits::LAYOUT_INDEX_BYTES {
+        return Ok(Err(format!("longer than {} bytes", limits::LAYOUT_INDEX_BYTES)));
+    }
+    Ok(Ok(bytes))
 }
 
 /// The whole name of a descriptor, normalised, as a reader of layouts takes it.

@@ -1,4 +1,5 @@
-//! The seam to where images come from: one trait, served over HTTP or from a layout on disk.
+//! The seam to where images come from: one trait, served over HTTP, from a layout on disk, or by the router over both
+//! with the memory of the run and the disk cache.
 //! Whatever comes out of it by digest has been hashed; a header is believed for a tag's digest only.
 
 mod blobs;
@@ -108,6 +109,18 @@ pub struct Referrers {
     pub found: Vec<Referrer>,
     /// Who listed them.
     pub from: ReferrersFrom,
+}
+
+impl Referrers {
+    /// About how many bytes of memory the list takes.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = |referrer: &Referrer| {
+            let annotations = referrer.annotations.iter().map(|(key, value)| key.len() + value.len() + 64);
+            let kind = referrer.artifact_type.as_ref().map_or(0, String::len);
+            size_of::<Referrer>() + referrer.media_type.len() + kind + annotations.sum::<usize>()
+        };
+        self.found.iter().map(texts).sum()
+    }
 }
 
 /// Who lists the referrers of a manifest.
@@ -265,7 +278,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// `--offline`, and no layout or cache has it.
-    #[error("offline, and {name} is in no layout or cache")]
+    #[error("offline, and {name} is in no layout; the cache answers digests alone, and only those it holds")]
     Offline {
         /// What was asked for.
         name: String,

@@ -200,9 +200,7 @@ pub fn json(inspection: &Inspection) -> String {
         platforms_left_out: found.left_out,
         platforms: found.platforms.iter().map(|inside| platform(inspection, inside, &shares)).collect(),
     };
-    let mut text = serde_json::to_string_pretty(&report).expect("a report of strings and numbers serialises");
-    text.push('\n');
-    text
+    super::json_of(&report)
 }
 
 /// The JSON Schema of [`json`].

@@ -24,7 +24,7 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
     let found = &inspection.found;
     let mut page = Page { text: String::new(), style };
     page.title(&inspection.reference.to_string());
-    page.row("digest", &format!("{} (known by bytes)", found.digest));
+    page.whole("digest", &format!("{} (known by bytes)", found.digest));
     page.row("media type", &found.media_type);
     page.maybe("artifact type", found.claims.artifact_type.as_deref());
     page.maybe("refers to", found.claims.subject.as_ref().map(|subject| subject.digest.as_str()));
@@ -76,6 +76,12 @@ impl Page {
         let _ = writeln!(self.text, "  {} {shown}", self.style.dim(&name));
     }
 
+    /// A digest is of no use in part.
+    fn whole(&mut self, name: &str, value: &str) {
+        let name = format!("{name:<NAMES$}");
+        let _ = writeln!(self.text, "  {} {}", self.style.dim(&name), visible(value));
+    }
+
     /// Why something can't be known, whole: the reason often stands at the end.
     fn unknown(&mut self, name: &str, why: &str) {
         let name = format!("{name:<NAMES$}");
@@ -117,7 +123,7 @@ impl Page {
 
     fn platform(&mut self, inspection: &Inspection, inside: &Inside, shares: &HashMap<&Digest, usize>) {
         self.title(&named(inside));
-        self.row("manifest", inside.digest.as_str());
+        self.whole("manifest", inside.digest.as_str());
         let opened = match &inside.content {
             Ok(opened) => opened,
             Err(error) => return self.unknown("content", &error.to_string()),

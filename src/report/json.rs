@@ -116,9 +116,7 @@ pub(super) fn render(run: &Run, outcome: &Outcome) -> String {
         unread: outcome.unread.iter().map(|(file, unread)| super::json::unread(file, unread)).collect(),
         edits: (run.command == "pin").then(|| edits(outcome)),
     };
-    let mut text = serde_json::to_string_pretty(&report).expect("a report of strings and numbers serialises");
-    text.push('\n');
-    text
+    super::json_of(&report)
 }
 
 fn summary(outcome: &Outcome) -> Summary {

@@ -58,9 +58,7 @@ pub fn json(files: &[Listed], failed: &[(String, Unread)]) -> String {
         references: rows.collect(),
         unread: unread_rows.into_iter().map(|(path, found)| unread(path, found)).collect(),
     };
-    let mut text = serde_json::to_string_pretty(&report).expect("a listing of strings and numbers serialises");
-    text.push('\n');
-    text
+    super::json_of(&report)
 }
 
 fn row<'a>(file: &'a str, found: &'a Occurrence) -> Row<'a> {

@@ -8,6 +8,8 @@ pub mod list;
 pub mod resolve;
 pub mod text;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use crate::outcome::Outcome;
@@ -63,6 +65,25 @@ fn schema_of<T: schemars::JsonSchema>(title: &str, description: &str) -> serde_j
     schema.into()
 }
 
+/// JSON that may be shown on a terminal: one value, ending in a newline, with everything a terminal obeys as `\u….`
+fn json_of<T: serde::Serialize>(value: &T) -> String {
+    let json = serde_json::to_string_pretty(value).expect("a report of strings and numbers serialises");
+    let mut text = String::with_capacity(json.len() + 1);
+    for letter in json.chars() {
+        // Outside of strings there is nothing of the kind but line ends, and inside there are none.
+        if letter != '\n' && text::hidden(letter) {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(letter);
+        }
+    }
+    text.push('\n');
+    text
+}
+
 /// The JSON report, one object, ending in a newline.
 pub fn json(run: &Run, outcome: &Outcome) -> String {
     json::render(run, outcome)
@@ -81,4 +102,16 @@ pub fn plural(count: usize, noun: &str) -> String {
 /// Text with everything a terminal obeys written out, its line ends kept.
 pub fn visible_lines(text: &str) -> String {
     text.split('\n').map(text::visible).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn json_speaks_to_no_terminal_and_says_the_same() {
+        let values = ["a\u{9b}2Jb", "\u{7f}", "\u{202e}x", "\u{ad}\u{61c}\u{180e}", "\u{e0041}", "\n\t\u{1b}", "ä€😀"];
+        let text = super::json_of(&values);
+        assert!(!text.chars().any(|letter| letter != '\n' && super::text::hidden(letter)), "{text:?}");
+        assert!(text.contains(r"\u009b") && text.contains(r"\udb40\udc41") && text.contains("ä€😀"), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).expect("JSON"), values);
+    }
 }

@@ -54,9 +54,7 @@ pub(super) enum Known {
 /// One JSON array, ending in a newline.
 pub fn json(rows: &[Resolution]) -> String {
     let rows: Vec<Row<'_>> = rows.iter().map(row).collect();
-    let mut text = serde_json::to_string_pretty(&rows).expect("rows of strings serialise");
-    text.push('\n');
-    text
+    super::json_of(&rows)
 }
 
 /// The JSON Schema of [`json`].

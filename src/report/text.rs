@@ -301,9 +301,21 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
-fn hidden(letter: char) -> bool {
+/// Whether a terminal may obey the letter, turn text around by it, or show nothing for it.
+pub(super) fn hidden(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 fn summary(text: &mut String, run: &Run, outcome: &Outcome) {
@@ -359,5 +371,8 @@ mod tests {
     fn nothing_from_a_file_reaches_the_terminal_as_a_command() {
         assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
         assert_eq!(plain("a\u{1b}b\tc"), "a\u{fffd}b\tc");
+        for hidden in ['\u{9b}', '\u{ad}', '\u{61c}', '\u{180e}', '\u{200f}', '\u{2066}', '\u{e0041}'] {
+            assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
+        }
     }
 }

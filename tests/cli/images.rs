@@ -276,7 +276,7 @@ fn jobs_bound_what_is_under_way() {
 fn colour_is_as_it_is_told() {
     let repository = good();
     for command in ["resolve", "inspect"] {
-        let run = |more: &[&str]| repository.run(&[&[command, GOOD, "--now", NOW][..2], more].concat());
+        let run = |more: &[&str]| repository.run(&[&[command, GOOD], more].concat());
         assert!(run(&["--color", "always"]).stdout.contains("\u{1b}["), "{command}");
         for arguments in [&["--color", "never"][..], &["--color", "auto"], &[]] {
             assert!(!run(arguments).stdout.contains('\u{1b}'), "{command} {arguments:?}");
@@ -588,4 +588,69 @@ fn rule_19_indexes_in_indexes_are_followed_and_end() {
     }
     assert_eq!(run(&repository, "inspect", &["app:3"]).code, 0);
     assert_eq!(run(&repository, "inspect", &["app:4"]).code, 3);
+}
+
+// ---- more than an image may be
+
+/// An index of `count` attestations that nobody reads, pushed by its digest; its descriptor.
+fn attestations(server: &Server, count: usize, mark: &str) -> Value {
+    let row = |number: usize| {
+        serde_json::json!({"mediaType": OCI_IMAGE, "size": 7,
+            "digest": Digest::sha256(format!("{mark} {number}").as_bytes()),
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest"}})
+    };
+    let rows: Vec<Value> = (0..count).map(row).collect();
+    let text = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}).to_string();
+    let digest = server.push_digest("library/app", text.clone(), OCI_INDEX);
+    serde_json::json!({"mediaType": OCI_INDEX, "digest": digest, "size": text.len()})
+}
+
+#[test]
+fn nested_indexes_of_nothing_but_attestations_are_an_error_that_names_the_image() {
+    let server = Server::start(Behaviour::default());
+    let rows = [attestations(&server, 600, "a"), attestations(&server, 600, "b")];
+    let text = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}).to_string();
+    let digest = server.push("library/app", "1", text, OCI_INDEX);
+    let repository = at(&server);
+    for arguments in [&["inspect"][..], &["resolve", "--format", "json"], &["resolve", "--platform", "linux/amd64"]] {
+        let answer = run(&repository, arguments[0], &[&arguments[1..], &["app:1"]].concat());
+        assert_eq!(answer.code, 3, "{arguments:?}: {}", answer.stderr);
+        let expected = format!("{digest} is not a sound manifest: it names more than 1000 children");
+        assert!(answer.stderr.contains(&expected), "{arguments:?}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn indexes_of_empty_indexes_do_not_multiply() {
+    let server = Server::start(Behaviour::default());
+    let empty = attestations(&server, 0, "");
+    let nest = |child: &Value, mark: usize| {
+        let rows = vec![child.clone(); 900];
+        let text = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows, "annotations": {"mark": mark.to_string()}});
+        let text = text.to_string();
+        let digest = server.push_digest("library/app", text.clone(), OCI_INDEX);
+        serde_json::json!({"mediaType": OCI_INDEX, "digest": digest, "size": text.len()})
+    };
+    let rows: Vec<Value> = (0..30).map(|mark| nest(&empty, mark)).collect();
+    tag(&server, "1", OCI_INDEX, &serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}));
+    let answer = run(&at(&server), "inspect", &["app:1"]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(answer.stderr.contains("more than 1000 children"), "{}", answer.stderr);
+    assert!(server.requests().len() < 10, "{} requests", server.requests().len());
+}
+
+#[test]
+fn what_an_image_may_weigh_bounds_inspect_and_resolve() {
+    let server = Server::start(Behaviour::default());
+    let child = |mark: usize| {
+        let mut row = push(&server, &config("amd64"), &[mark as u64], &Value::Null);
+        row["size"] = (4 << 20).into();
+        row
+    };
+    let rows: Vec<Value> = (0..20).map(child).collect();
+    tag(&server, "1", OCI_INDEX, &serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}));
+    let answer = run(&at(&server), "inspect", &["app:1", "--format", "json"]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(answer.stdout.contains("the limit of 33554432 bytes"), "{}", answer.stdout);
 }

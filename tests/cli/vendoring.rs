@@ -221,6 +221,18 @@ fn what_could_not_be_copied_decides_the_exit_code() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let stocked = Stocked::new();
+    stocked.push("1");
+    stocked.repository.write("1.yaml", pod("image: good:1"));
+    stocked.repository.write("broken.yaml", pod("image: [good:2\n"));
+    let answer = vendor(&stocked, &[]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(answer.stderr.contains("undecided: broken.yaml:"), "{}", answer.stderr);
+    assert_eq!(names(&stocked), ["docker.io/library/good:1"]);
+}
+
+#[test]
 fn a_child_that_is_missing_is_told() {
     let stocked = Stocked::new();
     let text = image(&stocked, "{}", &serde_json::json!({}));
@@ -286,6 +298,116 @@ fn evidence_comes_along_with_its_layers() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let found = runtime.block_on(listing).expect("a list").found;
     assert_eq!(found.iter().map(|referrer| &referrer.digest).collect::<Vec<_>>(), [&referrer]);
+}
+
+/// A referrer of the image `good:1` with these layers; the digest of its manifest.
+fn referred(stocked: &Stocked, layers: &[Value]) -> Digest {
+    let subject = image(stocked, r#"{"os":"linux","architecture":"amd64"}"#, &serde_json::json!({}));
+    let digest = stocked.server.push("library/good", "1", subject.clone(), registry::OCI_IMAGE);
+    let more = serde_json::json!({"artifactType": "application/vnd.example.signature",
+        "subject": descriptor(registry::OCI_IMAGE, &subject), "layers": layers});
+    let referrer = image(stocked, "{}", &more);
+    let list = serde_json::json!({"schemaVersion": 2, "mediaType": registry::OCI_INDEX,
+        "manifests": [descriptor(registry::OCI_IMAGE, &referrer)]});
+    let path = format!("/v2/library/good/referrers/{digest}");
+    stocked.server.put(path, registry::OCI_INDEX, list.to_string().into_bytes());
+    stocked.repository.write("a.yaml", pod("image: good:1"));
+    Digest::sha256(referrer.as_bytes())
+}
+
+#[test]
+fn rule_19_evidence_without_bound_is_not_copied_and_said_to_be_missing() {
+    let long = |size: u64| {
+        let mut row = descriptor("application/vnd.example.signature", &format!("long {size}"));
+        row["size"] = size.into();
+        row
+    };
+    let many = (0..201).map(|mark| descriptor("application/vnd.example.signature", &format!("blob {mark}"))).collect();
+    let rows: [(Vec<Value>, &str, usize); 3] = [
+        (many, "the limit of 200 blobs of one attestation or signature", 0),
+        (vec![long(300 << 20), long(301 << 20)], "the limit of 536870912 bytes", 0),
+        (vec![long(3)], "the limit of 3 bytes", 1),
+    ];
+    for (layers, expected, asked) in rows {
+        let stocked = Stocked::new();
+        stocked.server.push_blob("library/good", "long 3");
+        let referrer = referred(&stocked, &layers);
+        let answer = vendor(&stocked, &[]);
+        assert_eq!(answer.code, 3, "{expected}: {}{}", answer.stdout, answer.stderr);
+        let told = answer.stdout.lines().next().expect("a line");
+        let place = if asked == 0 { referrer } else { Digest::sha256(b"long 3") };
+        assert!(told.starts_with(&format!("undecided: docker.io/library/good@{place}: ")), "{told}");
+        assert!(told.contains(expected), "{told}");
+        let names_layer = |line: &String| layers.iter().any(|row| line.contains(row["digest"].as_str().unwrap_or("?")));
+        assert_eq!(stocked.asked().iter().filter(|line| names_layer(line)).count(), asked, "{expected}");
+        assert!(names(&stocked).contains(&"docker.io/library/good:1".to_owned()), "the image itself is there");
+    }
+}
+
+#[test]
+fn what_lies_deeper_than_a_check_reads_is_said_to_be_missing() {
+    let stocked = Stocked::new();
+    let mut row = descriptor(registry::OCI_IMAGE, &image(&stocked, "{}", &serde_json::json!({})));
+    let mut deepest = String::new();
+    for level in 0..4 {
+        let text = serde_json::json!({"schemaVersion": 2, "mediaType": registry::OCI_INDEX, "manifests": [row]});
+        let text = text.to_string();
+        row = descriptor(registry::OCI_INDEX, &text);
+        if level == 0 {
+            row["digest"].as_str().expect("a digest").clone_into(&mut deepest);
+        }
+        stocked.server.push("library/good", "1", text, registry::OCI_INDEX);
+    }
+    stocked.repository.write("a.yaml", pod("image: good:1"));
+    let answer = vendor(&stocked, &[]);
+    assert_eq!(answer.code, 3, "{}{}", answer.stdout, answer.stderr);
+    let expected = format!("undecided: docker.io/library/good@{deepest}: ");
+    assert!(answer.stdout.contains(&expected) && answer.stdout.contains("limit of 3 indexes"), "{}", answer.stdout);
+}
+
+#[test]
+fn nothing_is_fetched_twice_for_a_copy() {
+    let stocked = one_of_each();
+    vendor(&stocked, &["--no-cache"]);
+    let asked = stocked.asked();
+    let distinct: std::collections::BTreeSet<&String> = asked.iter().collect();
+    assert_eq!(asked.len(), distinct.len(), "{asked:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_layout_that_leads_elsewhere_or_has_no_end_is_not_read() {
+    let stocked = Stocked::one(false);
+    for file in ["oci-layout", "index.json"] {
+        for target in ["/dev/zero", "../index-of-others.json", "pipe"] {
+            let folder = format!("{file}-{}", target.replace('/', "-"));
+            stocked.repository.write(&format!("{folder}/oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#);
+            stocked.repository.write("index-of-others.json", r#"{"imageLayoutVersion":"1.0.0","manifests":[]}"#);
+            let path = stocked.repository.path(&format!("{folder}/{file}"));
+            let _ = fs::remove_file(&path);
+            if target == "pipe" {
+                let made = std::process::Command::new("mkfifo").arg(&path).status();
+                assert!(made.is_ok_and(|status| status.success()));
+            } else {
+                std::os::unix::fs::symlink(target, &path).expect("linked");
+            }
+            let answer = stocked.run(&["vendor", &folder]);
+            assert_eq!(answer.code, 2, "{folder}: {}{}", answer.stdout, answer.stderr);
+            assert!(
+                answer.stderr.contains(&folder) && answer.stderr.contains("name a new folder"),
+                "{}",
+                answer.stderr
+            );
+        }
+    }
+    stocked.repository.write("long/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    stocked.repository.write("long/index.json", "");
+    let index = fs::OpenOptions::new().write(true).open(stocked.repository.path("long/index.json")).expect("opened");
+    index.set_len(1 << 40).expect("a sparse file");
+    let answer = stocked.run(&["vendor", "long"]);
+    assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+    assert!(answer.stderr.contains("longer than 16777216 bytes"), "{}", answer.stderr);
+    assert_eq!(stocked.asked(), Vec::<String>::new(), "before anything is asked");
 }
 
 #[test]

@@ -387,6 +387,7 @@ mod tests {
 
     fn visit(url: &str) -> Ask {
         Ask {
+            owner: String::new(),
             place: "test".into(),
             method: reqwest::Method::GET,
             url: Url::parse(url).unwrap(),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::credentials::{Credential, Credentials};
-use crate::registry::http::challenge::Challenge;
+use crate::registry::http::challenge::{self, Challenge};
 use crate::registry::http::client::{Ask, Client, Failure, Response};
 use crate::registry::http::desk::{Desk, Pass};
 use crate::registry::http::endpoint::{Endpoint, Speech};
@@ -42,7 +42,7 @@ struct Door {
 /// What has been learnt of one host in this run.
 struct Host {
     known: Mutex<Option<Known>>,
-    first: tokio::sync::Mutex<Option<Failed>>,
+    first: tokio::sync::Mutex<First>,
     desk: Arc<Desk>,
 }
 
@@ -59,10 +59,15 @@ enum Asks {
     For(Challenge),
 }
 
-/// A failure, for all who were waiting when it happened.
-struct Failed {
-    at: Instant,
-    failure: Failure,
+/// What came of the first contact with a host that taught nothing about it.
+#[derive(Default)]
+enum First {
+    #[default]
+    Open,
+    /// No connection, for all who were waiting when it failed.
+    Unconnected { at: Instant, failure: Failure },
+    /// Something that may be one repository's own: nobody speaks for the others any more.
+    Astray,
 }
 
 /// One read of a repository.
@@ -89,6 +94,11 @@ impl Auth {
         self.client.cleanse(error)
     }
 
+    /// An error where `content` repeats a secret that the endpoint was sent: neither a report nor the cache may hold it.
+    pub(crate) fn check_echo(&self, endpoint: &Endpoint, content: &[u8]) -> Result<(), RegistryError> {
+        self.client.check_echo(&endpoint.host, content)
+    }
+
     /// What the hosts said so far that they still grant.
     pub(crate) fn quotas(&self) -> Vec<Quota> {
         self.client.quotas()
@@ -100,6 +110,9 @@ impl Auth {
         // Who is limited wants to know whether logging in would help.
         match &mut answer {
             Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+                response.anonymous = self.anonymous(endpoint).await;
+            }
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED && response.authorized => {
                 response.anonymous = self.anonymous(endpoint).await;
             }
             Err(Failure { error: RegistryError::RateLimited { anonymous, .. }, .. }) => {
@@ -137,7 +150,7 @@ impl Auth {
                 return Ok(response);
             }
             if let Some(asked) = challenge_of(&response) {
-                if matches!(asks, Asks::Nothing) {
+                if matches!(asks, Asks::Nothing) && self.may_follow(endpoint, known.scheme, &asked).await {
                     host.learn(Known { scheme: known.scheme, asks: Asks::For(asked.clone()) });
                 }
                 asks = Asks::For(asked);
@@ -167,19 +180,26 @@ impl Auth {
     /// The first request to a host stands for the question what it asks for; the others wait for its answer.
     async fn meet(&self, endpoint: &Endpoint, host: &Host, read: &Read<'_>) -> Result<Met, Failure> {
         let since = Instant::now();
-        let mut failed = host.first.lock().await;
+        let mut first = host.first.lock().await;
         if let Some(known) = host.known() {
             return Ok(Met::Known(known));
         }
-        if let Some(failed) = failed.as_ref().filter(|failed| failed.at >= since) {
-            return Err(failed.failure.clone());
+        match &*first {
+            First::Unconnected { at, failure } if *at >= since => return Err(failure.clone()),
+            First::Astray => {
+                drop(first);
+                return self.first(endpoint, host, read).await;
+            }
+            First::Open | First::Unconnected { .. } => {}
         }
         let met = self.first(endpoint, host, read).await;
-        // What may be better in a moment is for each to try: one bad answer must not be everybody's.
-        if let Err(failure) = &met
-            && !failure.again
-        {
-            *failed = Some(Failed { at: Instant::now(), failure: failure.clone() });
+        match &met {
+            Err(failure) if failure.unconnected => {
+                *first = First::Unconnected { at: Instant::now(), failure: failure.clone() };
+            }
+            // One repository's bad answer must not be everybody's, nor may the others wait for it one by one.
+            _ if host.known().is_none() => *first = First::Astray,
+            _ => {}
         }
         met
     }
@@ -198,8 +218,11 @@ impl Auth {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED && !response.left {
             let Some(challenge) = challenge_of(&response) else { return Err(response.failure().await) };
+            let may = self.may_follow(endpoint, scheme, &challenge).await;
             let known = Known { scheme, asks: Asks::For(challenge) };
-            host.learn(known.clone());
+            if may {
+                host.learn(known.clone());
+            }
             response.drain().await;
             return Ok(Met::Known(known));
         }
@@ -208,6 +231,20 @@ impl Auth {
         }
         host.learn(Known { scheme, asks: Asks::Nothing });
         Ok(Met::Answer(Box::new(response)))
+    }
+
+    /// Whether a challenge can lead anywhere; one that can't is the repository's own and says nothing of the host.
+    async fn may_follow(&self, endpoint: &Endpoint, scheme: Scheme, challenge: &Challenge) -> bool {
+        match challenge {
+            Challenge::Bearer { realm, .. } => endpoint.url(scheme, "/v2/").is_ok_and(|registry| {
+                let declared = endpoint.realms.iter().map(|(url, _)| url);
+                challenge::realm(realm, &registry, endpoint.plain(), declared).is_ok()
+            }),
+            Challenge::Basic => {
+                let stored = self.credentials.find(&endpoint.host, &endpoint.path).await;
+                !matches!(stored, Ok(None | Some(Credential::IdentityToken(_) | Credential::RegistryToken(_))))
+            }
+        }
     }
 
     async fn pass(
@@ -284,6 +321,7 @@ fn challenge_of(response: &Response) -> Option<Challenge> {
 fn ask(endpoint: &Endpoint, scheme: Scheme, read: &Read<'_>, pass: Option<HeaderValue>) -> Result<Ask, RegistryError> {
     Ok(Ask {
         place: endpoint.host.clone(),
+        owner: endpoint.host.clone(),
         method: read.method.clone(),
         url: endpoint.url(scheme, read.path)?,
         tls: endpoint.tls.clone(),

@@ -3,6 +3,8 @@
 
 use url::Url;
 
+use crate::limits;
+
 /// The schemes of one `WWW-Authenticate` header that are understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
@@ -79,7 +81,10 @@ impl Challenge {
                     found.map(|(_, value)| value.clone())
                 };
                 if scheme.eq_ignore_ascii_case("bearer") {
-                    return Some(Self::Bearer { realm: find("realm")?, service: find("service") });
+                    let (realm, service) = (find("realm")?, find("service"));
+                    let short = realm.len() <= limits::REALM_BYTES
+                        && service.as_ref().is_none_or(|service| service.len() <= limits::SERVICE_BYTES);
+                    return short.then_some(Self::Bearer { realm, service });
                 }
                 basic |= scheme.eq_ignore_ascii_case("basic");
             }
@@ -214,6 +219,13 @@ mod tests {
         ];
         for (header, expected) in rows {
             assert_eq!(Challenge::parse([header].into_iter()), expected, "{header}");
+        }
+        let (realm, service) = ("x".repeat(limits::REALM_BYTES), "x".repeat(limits::SERVICE_BYTES));
+        for (extra, kept) in [("", true), ("x", false)] {
+            let long = format!(r#"Bearer realm="{realm}{extra}""#);
+            assert_eq!(Challenge::parse([long.as_str()].into_iter()).is_some(), kept);
+            let long = format!(r#"Bearer realm="x",service="{service}{extra}""#);
+            assert_eq!(Challenge::parse([long.as_str()].into_iter()).is_some(), kept);
         }
         let two = ["Basic realm=\"x\"", "Bearer realm=\"https://a.io/t\""];
         assert_eq!(Challenge::parse(two.into_iter()), Some(bearer("https://a.io/t", None)));

@@ -14,14 +14,16 @@ use url::Url;
 use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
+use crate::registry::credentials::Secret;
 use crate::registry::http::address::{Filter, Forbidden, admit};
-use crate::registry::http::pace::Outcome;
+use crate::registry::http::pace::{Outcome, Why};
 use crate::registry::http::permit::{Permit, Permits, Place};
 use crate::registry::http::pool::Pools;
 use crate::registry::http::quota::{Quota, Quotas};
 use crate::registry::http::secrets::Secrets;
 use crate::registry::http::tls::Tls;
 use crate::registry::http::{Deadlines, Proxies};
+use crate::registry::settings::is_loopback;
 
 /// The requests of a run, over one pool of connections for each way to verify TLS.
 pub(crate) struct Client {
@@ -38,6 +40,8 @@ pub(crate) struct Client {
 pub(crate) struct Ask {
     /// Who is asked, in messages.
     pub(crate) place: String,
+    /// The registry whose credentials it carries.
+    pub(crate) owner: String,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) tls: Tls,
@@ -80,6 +84,8 @@ pub(crate) struct Response {
     pub(crate) left: bool,
     /// Whether nothing is stored for the place that one could log in with.
     pub(crate) anonymous: bool,
+    /// Whether a credential came along.
+    pub(crate) authorized: bool,
     secrets: Arc<Secrets>,
 }
 
@@ -101,6 +107,19 @@ impl Client {
         self.secrets.cleanse(error)
     }
 
+    /// Takes note of a stored token of the registry `owner`.
+    pub(crate) fn keep(&self, owner: &str, token: &Secret) {
+        self.secrets.keep(owner, token);
+    }
+
+    /// An error where `content` repeats a secret that the registry `owner` was sent.
+    pub(crate) fn check_echo(&self, owner: &str, content: &[u8]) -> Result<(), RegistryError> {
+        if self.secrets.repeats(owner, content) {
+            return Err(malformed(owner, "it holds the password or token that was sent to it"));
+        }
+        Ok(())
+    }
+
     /// With at most `jobs` requests under way at once.
     pub(crate) fn at_once(&self, jobs: usize) {
         self.permits.bound(jobs);
@@ -120,7 +139,8 @@ impl Client {
         let after = self.deadlines.request;
         let place = ask.place.clone();
         let origin = ask.url.origin().ascii_serialization();
-        let mut permit = self.permits.take(&origin, turn).await.map_err(|outcome| given_up(&place, outcome))?;
+        let authorized = ask.authorization.is_some();
+        let mut permit = self.permits.take(&origin, turn).await.map_err(|why| given_up(&place, why))?;
         let deadline = Instant::now() + after;
         let answer = timeout_at(deadline, self.follow(ask)).await;
         let (inner, left) = match answer {
@@ -142,13 +162,13 @@ impl Client {
             permit.rest(wait);
         }
         let secrets = Arc::clone(&self.secrets);
-        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, secrets })
+        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, authorized, secrets })
     }
 
     /// The answer at the end of all redirects, and whether another origin gave it.
     async fn follow(&self, ask: Ask) -> Result<(reqwest::Response, bool), Failure> {
-        let Ask { place, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
-        self.secrets.note(authorization.as_ref(), form.as_deref());
+        let Ask { place, owner, method, mut url, mut tls, loopback, mut authorization, accept, form, redirects } = ask;
+        self.secrets.note(&owner, authorization.as_ref(), form.as_deref());
         let mut left = false;
         let first = url.origin();
         for hop in 0..=redirects {
@@ -272,7 +292,15 @@ impl Response {
         let host = place.clone();
         let again = matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
         let error = match status {
+            StatusCode::UNAUTHORIZED if self.authorized && !self.anonymous => RegistryError::Unauthorized {
+                host,
+                detail: format!("{detail}; those that are stored for it were refused"),
+            },
             StatusCode::UNAUTHORIZED => RegistryError::Unauthorized { host, detail },
+            StatusCode::BAD_REQUEST if self.is_plain_here() => {
+                let detail = format!("{detail}, in plain http, as it is this machine; for TLS name a `ca` for it");
+                RegistryError::Status { host, status: status.as_u16(), detail }
+            }
             StatusCode::FORBIDDEN => RegistryError::Forbidden { host, detail },
             // Elsewhere, nobody speaks for the registry: a login page or a storage that lacks a file.
             StatusCode::NOT_FOUND if self.left => {
@@ -286,6 +314,13 @@ impl Response {
             status => RegistryError::Status { host, status: status.as_u16(), detail },
         };
         Failure { error, again, wait, unconnected: false }
+    }
+
+    /// Whether this machine answered, spoken to in plain http.
+    fn is_plain_here(&self) -> bool {
+        let url = self.url();
+        let host = url.host_str().unwrap_or_default();
+        url.scheme() == "http" && is_loopback(host)
     }
 
     /// The first message of an error envelope (distribution-spec, "Error Codes"), else the status in words.
@@ -356,7 +391,13 @@ fn refused(forbidden: &Forbidden) -> RegistryError {
 }
 
 fn unreachable(place: &str, error: &dyn Error) -> RegistryError {
-    RegistryError::Unreachable { host: place.to_owned(), detail: chain(error) }
+    let said = chain(error);
+    let detail = if said.contains("UnknownIssuer") {
+        format!("{said}: its authority is not known to this machine; name it by `ca`, or in certs.d")
+    } else {
+        said
+    };
+    RegistryError::Unreachable { host: place.to_owned(), detail }
 }
 
 fn timed_out(host: String, after: Duration) -> Failure {
@@ -364,12 +405,16 @@ fn timed_out(host: String, after: Duration) -> Failure {
     RegistryError::TimedOut { host, after }.into()
 }
 
-fn given_up(place: &str, last: Outcome) -> Failure {
+fn given_up(place: &str, why: Why) -> Failure {
     let host = place.to_owned();
-    if last == Outcome::Limited {
-        return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into();
-    }
-    let detail = "it has failed again and again, and is asked no more in this run".to_owned();
+    let detail = match why {
+        Why::Limited => return RegistryError::RateLimited { host, retry_after: None, anonymous: false }.into(),
+        Why::Failed => "it has failed again and again, and is asked no more in this run".to_owned(),
+        Why::Slow => {
+            let minutes = limits::HOST_TIME.as_secs() / 60;
+            format!("it has taken {minutes} minutes of this run, which is all that one host gets")
+        }
+    };
     RegistryError::Unreachable { host, detail }.into()
 }
 
@@ -378,7 +423,9 @@ fn outcome_of_status(status: StatusCode) -> Outcome {
     match status.as_u16() {
         429 => Outcome::Limited,
         502..=504 => Outcome::Failed,
-        500.. => Outcome::Unclear,
+        // Not implemented: an answer about one kind of request.
+        501 => Outcome::Unclear,
+        500.. => Outcome::Broken,
         _ => Outcome::Served,
     }
 }
@@ -399,7 +446,8 @@ fn failed(place: &str, error: reqwest::Error, deadlines: Deadlines) -> Failure {
         cause = error.source();
     }
     if error.is_timeout() {
-        return timed_out(place.to_owned(), deadlines.connect);
+        let unconnected = error.is_connect();
+        return Failure { unconnected, ..timed_out(place.to_owned(), deadlines.connect) };
     }
     // A refused connection or a bad certificate stays what it is; a reset may not.
     let unconnected = error.is_connect();

@@ -97,7 +97,7 @@ impl Desk {
             row.challenge.clone().unwrap_or_else(|| challenge.clone())
         };
         let counter = Counter::of(credentials, endpoint, scheme, &challenge).await?;
-        if let Some(header) = counter.stored()? {
+        if let Some(header) = counter.stored(&self.client)? {
             return Ok(Pass { header, new: true, shared: false });
         }
         let (answer, flights) = {
@@ -111,7 +111,13 @@ impl Desk {
             let mut flights = Vec::new();
             if row.waiting.len() == 1 {
                 let alone = row.alone;
-                let at = book.line(counter);
+                let at = match book.line(counter) {
+                    Ok(at) => at,
+                    Err(failure) => {
+                        book.row(&endpoint.path).waiting.clear();
+                        return Err(failure);
+                    }
+                };
                 let line = &mut book.lines[at];
                 if alone { &mut line.alone } else { &mut line.together }.push_back(endpoint.path.clone());
                 flights = self.flights(&mut book, at);
@@ -137,7 +143,8 @@ impl Desk {
     pub(crate) fn refused(&self, endpoint: &Endpoint, pass: &Pass, challenge: Option<&Challenge>) {
         let mut book = self.book();
         let row = book.row(&endpoint.path);
-        if let Some(challenge) = challenge {
+        // A password is not asked for here; the request that was told so goes on with it by itself.
+        if let Some(challenge @ Challenge::Bearer { .. }) = challenge {
             row.challenge = Some(challenge.clone());
         }
         let same = |row: &Row| row.token.as_ref().is_some_and(|token| token.header == pass.header);
@@ -277,10 +284,20 @@ impl Book {
         row(&mut self.rows, path)
     }
 
-    /// The place of the line for an equal counter.
-    fn line(&mut self, counter: Counter) -> usize {
+    /// The place of the line for an equal counter; a new one only where few are known.
+    fn line(&mut self, counter: Counter) -> Result<usize, Failure> {
         if let Some(at) = self.lines.iter().position(|line| *line.counter == counter) {
-            return at;
+            return Ok(at);
+        }
+        // With another credential at the same place, a line is our own doing.
+        let mut places: Vec<_> = self.lines.iter().map(|line| line.counter.place()).collect();
+        places.sort_unstable();
+        places.dedup();
+        if places.len() >= limits::COUNTERS && !places.contains(&counter.place()) {
+            let what = "places and services that issue its tokens";
+            return Err(
+                RegistryError::TooMany { place: counter.host().to_owned(), what, limit: limits::COUNTERS }.into()
+            );
         }
         self.lines.push(Line {
             manner: if counter.may_combine() { Manner::First } else { Manner::Alone },
@@ -289,7 +306,7 @@ impl Book {
             alone: VecDeque::new(),
             under_way: 0,
         });
-        self.lines.len() - 1
+        Ok(self.lines.len() - 1)
     }
 }
 

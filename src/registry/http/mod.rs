@@ -1,7 +1,10 @@
-//! The only sockets of the program: a thin client for the read half of the distribution API.
+//! The only sockets of the program: a client for the read half of the distribution API.
 //! What leaves here was hashed, or is a tag's digest by a strict header; credentials never leave here.
 //!
-//! Source: OCI distribution-spec 1.1 (pulling), distribution `docs/content/spec/auth` (tokens), RFC 9110 and 9111.
+//! `registry` judges answers; `auth` gets them, with tokens from `desk` and `token`; `client` sends one request, when
+//! `permit` and `pace` let it, over the connections of `pool`.
+//!
+//! Source: OCI distribution-spec 1.1 (pulling), distribution `docs/content/spec/auth` (tokens), RFC 9110.
 
 mod address;
 mod auth;

@@ -16,8 +16,21 @@ pub(crate) enum Outcome {
     Limited,
     /// It could not: 502, 503, 504, a time-out, a reset.
     Failed,
-    /// Nothing that tells: dropped on our side, or a plain 500.
+    /// A plain 500, which may be one repository's own: no reason to ask for less, but no answer either.
+    Broken,
+    /// Nothing that tells: dropped on our side.
     Unclear,
+}
+
+/// Why a host is asked no more in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It asked for fewer requests again and again, or for more rest than a run has.
+    Limited,
+    /// It failed again and again.
+    Failed,
+    /// The run has been asking it for too long, whatever it answered.
+    Slow,
 }
 
 /// The pace of one host.
@@ -33,6 +46,10 @@ pub(crate) struct Pace {
     /// Requests with a lower number were under way at the last cut, which was for them too.
     cut_at: u64,
     rests_until: Option<Instant>,
+    /// All rests so far. No answer gives them back: who rests after each answer would hold the run for ever.
+    rested: Duration,
+    /// The first request.
+    since: Option<Instant>,
     strained: Option<Strain>,
 }
 
@@ -48,7 +65,18 @@ impl Pace {
     /// At most `most` at once, and no fewer to begin with.
     pub(crate) fn new(most: usize) -> Self {
         let most = most.max(1);
-        Self { most, limit: most, running: 0, served: 0, started: 0, cut_at: 0, rests_until: None, strained: None }
+        Self {
+            most,
+            limit: most,
+            running: 0,
+            served: 0,
+            started: 0,
+            cut_at: 0,
+            rests_until: None,
+            rested: Duration::ZERO,
+            since: None,
+            strained: None,
+        }
     }
 
     /// Whether another request may start now.
@@ -66,15 +94,23 @@ impl Pace {
         self.rests_until.filter(|until| *until > now)
     }
 
-    /// The last kind of failure, once the host has failed for so long that it is asked no more.
-    pub(crate) fn given_up(&self, now: Instant) -> Option<Outcome> {
+    /// Why, once the host has failed, rested or taken for so long that it is asked no more.
+    pub(crate) fn given_up(&self, now: Instant) -> Option<Why> {
+        if self.since.is_some_and(|since| now.saturating_duration_since(since) >= limits::HOST_TIME) {
+            return Some(Why::Slow);
+        }
+        if self.rested > limits::RESTS {
+            return Some(Why::Limited);
+        }
         let strain = self.strained.as_ref()?;
         let long = now.saturating_duration_since(strain.since) >= limits::PATIENCE;
-        (long && strain.cuts >= limits::ATTEMPTS).then_some(strain.last)
+        let why = if strain.last == Outcome::Limited { Why::Limited } else { Why::Failed };
+        (long && strain.cuts >= limits::ATTEMPTS).then_some(why)
     }
 
     /// Starts a request and tells its number.
-    pub(crate) fn start(&mut self) -> u64 {
+    pub(crate) fn start(&mut self, now: Instant) -> u64 {
+        self.since.get_or_insert(now);
         self.running += 1;
         self.started += 1;
         self.started - 1
@@ -93,7 +129,7 @@ impl Pace {
                     self.served = 0;
                 }
             }
-            Outcome::Limited | Outcome::Failed => self.strain(number, outcome, now),
+            Outcome::Limited | Outcome::Failed | Outcome::Broken => self.strain(number, outcome, now),
             Outcome::Unclear => {}
         }
     }
@@ -102,6 +138,10 @@ impl Pace {
     fn strain(&mut self, number: u64, outcome: Outcome, now: Instant) {
         let strain = self.strained.get_or_insert(Strain { since: now, cuts: 0, last: outcome });
         strain.last = outcome;
+        if outcome == Outcome::Broken {
+            strain.cuts = strain.cuts.saturating_add(1);
+            return;
+        }
         if number < self.cut_at {
             return;
         }
@@ -113,7 +153,10 @@ impl Pace {
 
     /// Lets the whole host rest; a rest is never shortened by another.
     pub(crate) fn rest(&mut self, now: Instant, wait: Duration) {
-        self.rests_until = self.rests_until.max(Some(now + wait));
+        let from = self.rests_until.map_or(now, |until| until.max(now));
+        let until = (now + wait).max(from);
+        self.rested += until - from;
+        self.rests_until = Some(until);
     }
 }
 
@@ -124,7 +167,7 @@ mod tests {
     use super::*;
 
     fn many(pace: &mut Pace, count: usize, outcome: Outcome, now: Instant) {
-        let numbers: Vec<u64> = (0..count).map(|_| pace.start()).collect();
+        let numbers: Vec<u64> = (0..count).map(|_| pace.start(now)).collect();
         for number in numbers {
             pace.end(number, outcome, now);
         }
@@ -179,11 +222,48 @@ mod tests {
             many(&mut pace, 8, Outcome::Limited, now);
         }
         assert_eq!(pace.given_up(now), None, "a short trouble");
-        assert_eq!(pace.given_up(late), Some(Outcome::Limited));
+        assert_eq!(pace.given_up(late), Some(Why::Limited));
         many(&mut pace, 1, Outcome::Served, late);
         assert_eq!(pace.given_up(late), None, "it has answered");
         many(&mut pace, 8, Outcome::Failed, late);
         assert_eq!(pace.given_up(late + limits::PATIENCE), None, "one failure is not many");
+    }
+
+    #[test]
+    fn rests_add_up_whatever_is_answered_in_between() {
+        let (mut now, mut pace, wait) = (Instant::now(), Pace::new(8), Duration::from_secs(30));
+        let mut rests = 0;
+        while pace.given_up(now).is_none() {
+            pace.rest(now, wait);
+            pace.rest(now, wait / 2);
+            now += wait;
+            many(&mut pace, 8, Outcome::Served, now);
+            rests += 1;
+            assert!(rests < 1_000, "it would be asked for ever");
+        }
+        assert_eq!((pace.given_up(now), rests), (Some(Why::Limited), 11));
+    }
+
+    #[test]
+    fn a_host_that_answers_500_and_nothing_else_is_given_up_and_its_neighbours_not_slowed() {
+        let now = Instant::now();
+        let mut pace = Pace::new(8);
+        many(&mut pace, 8, Outcome::Broken, now);
+        assert_eq!((pace.limit, pace.given_up(now)), (8, None));
+        assert_eq!(pace.given_up(now + limits::PATIENCE), Some(Why::Failed));
+        many(&mut pace, 1, Outcome::Served, now);
+        assert_eq!(pace.given_up(now + limits::PATIENCE), None, "it has answered another repository");
+    }
+
+    #[test]
+    fn a_host_has_so_much_of_a_run_and_no_more() {
+        let now = Instant::now();
+        let mut pace = Pace::new(8);
+        assert_eq!(pace.given_up(now + limits::HOST_TIME), None, "it was never asked");
+        many(&mut pace, 8, Outcome::Served, now);
+        many(&mut pace, 8, Outcome::Served, now + limits::HOST_TIME / 2);
+        assert_eq!(pace.given_up(now + limits::HOST_TIME / 2), None);
+        assert_eq!(pace.given_up(now + limits::HOST_TIME), Some(Why::Slow));
     }
 
     proptest! {
@@ -197,7 +277,7 @@ mod tests {
             let mut under_way = Vec::new();
             for (what, which) in steps {
                 match what {
-                    0..=3 if pace.may_start(now) => under_way.push(pace.start()),
+                    0..=3 if pace.may_start(now) => under_way.push(pace.start(now)),
                     4..=6 if !under_way.is_empty() => {
                         let number = under_way.swap_remove(which % under_way.len());
                         let outcome = [Outcome::Served, Outcome::Limited, Outcome::Failed][usize::from(what - 4)];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::registry::http::pace::{Outcome, Pace};
+use crate::registry::http::pace::{Outcome, Pace, Why};
 
 /// All permits of a run.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl Permits {
         (state.most, state.free) = (most.max(1), most.max(1));
     }
 
-    /// A permit for `host`, when it is its turn; the kind of failure, where the host is asked no more.
-    pub(crate) async fn take(self: &Arc<Self>, host: &str, place: Place) -> Result<Permit, Outcome> {
+    /// A permit for `host`, when it is its turn; why not, where the host is asked no more.
+    pub(crate) async fn take(self: &Arc<Self>, host: &str, place: Place) -> Result<Permit, Why> {
         loop {
             match self.ask(host, place)? {
                 Asked::Granted(permit) => return Ok(permit),
@@ -88,7 +88,7 @@ impl Permits {
         }
     }
 
-    fn ask(self: &Arc<Self>, host: &str, place: Place) -> Result<Asked, Outcome> {
+    fn ask(self: &Arc<Self>, host: &str, place: Place) -> Result<Asked, Why> {
         let now = Instant::now();
         let mut state = self.lock();
         let host = match state.hosts.get_key_value(host) {
@@ -100,15 +100,15 @@ impl Permits {
             .hosts
             .entry(Arc::clone(&host))
             .or_insert_with(|| Line { pace: Pace::new(most), waiting: VecDeque::new() });
-        if let Some(outcome) = line.pace.given_up(now) {
-            return Err(outcome);
+        if let Some(why) = line.pace.given_up(now) {
+            return Err(why);
         }
         if let Some(until) = line.pace.resting(now) {
             return Ok(Asked::Rests(until));
         }
         let at_once = line.waiting.is_empty() && line.pace.may_start(now);
         if at_once && state.free > 0 {
-            return Ok(Asked::Granted(state.grant(self, &host)));
+            return Ok(Asked::Granted(state.grant(self, &host, now)));
         }
         let (sender, turn) = oneshot::channel();
         let line = state.hosts.get_mut(&host).expect("it was put there above");
@@ -151,10 +151,10 @@ impl Permits {
 }
 
 impl State {
-    fn grant(&mut self, permits: &Arc<Permits>, host: &Arc<str>) -> Permit {
+    fn grant(&mut self, permits: &Arc<Permits>, host: &Arc<str>, now: Instant) -> Permit {
         let line = self.hosts.get_mut(host).expect("a host that is waited for is known");
         self.free -= 1;
-        let number = line.pace.start();
+        let number = line.pace.start(now);
         Permit { permits: Some(Arc::clone(permits)), host: Arc::clone(host), number, outcome: Outcome::Unclear }
     }
 
@@ -174,7 +174,7 @@ impl State {
             let line = self.hosts.get_mut(&host).expect("a host that is waited for is known");
             let sender = line.waiting.pop_front().expect("somebody waits there");
             let more = !line.waiting.is_empty();
-            let permit = self.grant(permits, &host);
+            let permit = self.grant(permits, &host, now);
             if let Err(unwanted) = sender.send(permit) {
                 self.take_back(unwanted, now);
             }

@@ -96,7 +96,7 @@ async fn by_api(
             Err(error) => return Err(error),
         };
         // The header `OCI-Filters-Applied` need not be asked: who filtered may have filtered badly.
-        list.add_index(&page.body)?;
+        list.add_index(&page.body).map_err(|error| http.auth.cleanse(error))?;
         asked.push(address);
         match page.next {
             None => return Ok(Some(list.found)),
@@ -132,7 +132,9 @@ async fn page(http: &Http, endpoint: &Endpoint, path: &str, address: &str) -> Re
         return Err(malformed(&endpoint.host, &format!("a list of referrers in the encoding {encoding:?}")).into());
     }
     let next = next_page(endpoint, path, &response)?;
-    Ok(Page { body: response.read(limits::MANIFEST_BYTES).await?, next })
+    let body = response.read(limits::MANIFEST_BYTES).await?;
+    http.auth.check_echo(endpoint, &body)?;
+    Ok(Page { body, next })
 }
 
 /// The address that `Link` names as the next page. It may differ in its query alone: with another path or host, a
@@ -212,7 +214,7 @@ async fn by_tag(
         return Err(malformed(&endpoint.host, &detail));
     }
     let mut list = List::new(&endpoint.host, kind);
-    list.add_index(manifest.bytes())?;
+    list.add_index(manifest.bytes()).map_err(|error| http.auth.cleanse(error))?;
     Ok(list.found)
 }
 

@@ -125,6 +125,7 @@ impl Http {
         for expected in asked.into_iter().chain(&claimed) {
             check_bytes(endpoint, expected, &bytes)?;
         }
+        self.auth.check_echo(endpoint, &bytes)?;
         check_body(&endpoint.host, &media_type, &bytes)?;
         let algorithm = asked.or(claimed.as_ref()).map_or(Algorithm::Sha256, Digest::algorithm);
         Ok(Manifest::hashed(algorithm, media_type, bytes))
@@ -139,6 +140,7 @@ impl Http {
         let response = self.auth.send(endpoint, &Read { method: Method::GET, path: &path, accept: "*/*" }).await?;
         let bytes = success(response).await?.read(limit).await?;
         check_bytes(endpoint, digest, &bytes)?;
+        self.auth.check_echo(endpoint, &bytes)?;
         Ok(bytes)
     }
 
@@ -230,6 +232,8 @@ impl Passed {
             | RegistryError::RateLimited { .. }
             | RegistryError::Unauthorized { .. }
             | RegistryError::Forbidden { .. }
+            // A token server that may not be asked lets nobody in, either.
+            | RegistryError::Refused { .. }
             | RegistryError::Status { .. } => self.failed = Some(error),
             error => return Err(error),
         }

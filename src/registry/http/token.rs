@@ -73,7 +73,8 @@ impl Counter {
         challenge: &Challenge,
     ) -> Result<Self, Failure> {
         let Challenge::Bearer { realm, service } = challenge else {
-            unreachable!("only a bearer challenge leads to a token")
+            let detail = "it wants a password in place of a token".to_owned();
+            return Err(RegistryError::Unauthorized { host: endpoint.host.clone(), detail }.into());
         };
         let registry = endpoint.url(scheme, "/v2/")?;
         let declared = endpoint.realms.iter().map(|(url, _)| url);
@@ -96,10 +97,23 @@ impl Counter {
         Ok(Self { host, realm, service, tls, loopback, credential })
     }
 
+    /// The registry, in messages.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Where it is and what it calls itself.
+    pub(crate) fn place(&self) -> (&str, Option<&str>) {
+        (self.realm.as_str(), self.service.as_deref())
+    }
+
     /// The header of a stored token, for which nobody has to be asked.
-    pub(crate) fn stored(&self) -> Result<Option<HeaderValue>, RegistryError> {
+    pub(crate) fn stored(&self, client: &Client) -> Result<Option<HeaderValue>, RegistryError> {
         match &self.credential {
-            Some(Credential::RegistryToken(token)) => bearer(token).map(Some),
+            Some(Credential::RegistryToken(token)) => {
+                client.keep(&self.host, token);
+                bearer(token).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -141,6 +155,9 @@ impl Counter {
             serde_json::from_slice(&bytes).map_err(|_| malformed("the token endpoint's answer is not one"))?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let token = token.ok_or_else(|| malformed("the token endpoint's answer holds no token"))?;
+        if token.len() > limits::BEARER_BYTES {
+            return Err(RegistryError::TooLarge { place, limit: limits::BEARER_BYTES }.into());
+        }
         let claims = claim::pulls(&token).unwrap_or_default();
         let claims = claims.into_iter().filter(|claimed| paths.contains(claimed)).collect();
         let header = bearer(&Secret::new(token)).map_err(|_| malformed("its token can't stand in a header"))?;
@@ -167,9 +184,10 @@ impl Counter {
                 }
             }
         }
-        let (place, tls, loopback) = (place.to_owned(), self.tls.clone(), self.loopback);
+        let (place, owner, tls, loopback) = (place.to_owned(), self.host.clone(), self.tls.clone(), self.loopback);
         // No redirects: what a token endpoint answers elsewhere, without the credentials, would be an anonymous token.
-        Ok(Ask { place, method, url, tls, loopback, authorization, accept: "application/json", form, redirects: 0 })
+        let accept = "application/json";
+        Ok(Ask { place, owner, method, url, tls, loopback, authorization, accept, form, redirects: 0 })
     }
 }
 

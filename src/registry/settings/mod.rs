@@ -187,7 +187,7 @@ impl Settings {
         self.certificates.get(host)
     }
 
-    /// Whether only layouts may answer.
+    /// Whether only what is on disk may answer: layouts, and for digests the cache.
     pub fn offline(&self) -> bool {
         self.offline
     }
@@ -207,7 +207,7 @@ impl Settings {
         longest(&self.entries, host, path)
     }
 
-    /// The layouts in use, in the order of the settings, for the report.
+    /// The layouts in use, in the order of the settings.
     pub fn layouts(&self) -> impl Iterator<Item = &Path> {
         self.entries.iter().chain(&self.beside).filter_map(Entry::layout)
     }
