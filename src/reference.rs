@@ -195,13 +195,13 @@ pub(crate) fn split_host(text: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// The other hosts that are Docker Hub.
+pub(crate) const HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
+
 /// Lower case, and one name for Docker Hub.
 pub(crate) fn canonical_host(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    match host.as_str() {
-        "index.docker.io" | "registry-1.docker.io" => HUB.to_owned(),
-        _ => host,
-    }
+    if HUB_ALIASES.contains(&host.as_str()) { HUB.to_owned() } else { host }
 }
 
 /// `domain-name / "[" IPv6 "]"`, with an optional port.

@@ -365,3 +365,17 @@ fn an_ipv6_registry_and_a_mirror_with_a_path() {
     assert_eq!(check(&repository, &[]).code, 0);
     assert_eq!(server.lines(), ["HEAD /v2/team/app/manifests/1", "HEAD /v2/proxy/hub/library/nginx/manifests/1"]);
 }
+
+#[test]
+fn credentials_do_not_come_out_of_the_folder_that_the_command_runs_in() {
+    let server = locked();
+    let repository = naming(&format!("{}/app:1", server.host()));
+    repository.write("planted/containers/auth.json", auth(&server.host(), "bob", SECRET));
+    for variable in ["XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+        let path = repository.path("planted").display().to_string();
+        for (value, code) in [(path.as_str(), 0), ("planted", 3), ("./planted", 3)] {
+            let found = check(&repository, &[(variable, value)]);
+            assert_eq!(found.code, code, "{variable}={value}: {}{}", found.stdout, found.stderr);
+        }
+    }
+}

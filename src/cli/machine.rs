@@ -61,9 +61,15 @@ impl Machine {
         if let Some(path) = folder("REGISTRY_AUTH_FILE") {
             return vec![Stored { path, named: true }];
         }
-        let session = folder("XDG_RUNTIME_DIR").map(|folder| folder.join("containers")).or_else(without_session);
+        let session = folder("XDG_RUNTIME_DIR")
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("containers"))
+            .or_else(without_session);
         let in_home = |name: &str| self.home.as_ref().map(|home| home.join(name));
-        let config = folder("XDG_CONFIG_HOME").or_else(|| in_home(".config")).map(|folder| folder.join("containers"));
+        let config = folder("XDG_CONFIG_HOME")
+            .filter(|folder| folder.is_absolute())
+            .or_else(|| in_home(".config"))
+            .map(|folder| folder.join("containers"));
         let docker = folder("DOCKER_CONFIG").or_else(|| in_home(".docker")).map(|folder| folder.join("config.json"));
         let podman = [session, config].into_iter().flatten().map(|folder| folder.join("auth.json"));
         podman.chain(docker).map(Stored::from).collect()

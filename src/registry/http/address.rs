@@ -198,32 +198,6 @@ impl Filter {
         place.is_some_and(|place| self.places.contains(&place))
     }
 
-    /// Judges `url` by its text; with `loopback` it may be on this machine.
-    pub(crate) fn admit(&self, url: &Url, loopback: bool) -> Result<(), Forbidden> {
-        let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
-        let found = match url.host() {
-            None => return refuse("no host"),
-            Some(Host::Ipv4(address)) => kind_v4(address),
-            Some(Host::Ipv6(address)) => kind_v6(address),
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.');
-                if METADATA_NAMES.contains(&name) {
-                    METADATA
-                } else if is_localhost(name) {
-                    Kind::Loopback
-                } else {
-                    Kind::Ordinary
-                }
-            }
-        };
-        match found {
-            Kind::Ordinary => Ok(()),
-            Kind::Loopback if loopback => Ok(()),
-            Kind::Loopback => refuse(THIS_MACHINE),
-            Kind::Forbidden(what) => refuse(what),
-        }
-    }
-
     /// The addresses of `host` that may be reached, or why none may.
     fn keep(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         let loopback = is_localhost(host) || self.names.contains(host);
@@ -240,6 +214,32 @@ impl Filter {
             Some((address, what)) if kept.is_empty() => Err(Forbidden { host: format!("{host} ({address})"), what }),
             _ => Ok(kept),
         }
+    }
+}
+
+/// Judges `url` by its text; with `loopback` it may be on this machine.
+pub(crate) fn admit(url: &Url, loopback: bool) -> Result<(), Forbidden> {
+    let refuse = |what| Err(Forbidden { host: url.host_str().unwrap_or_default().to_owned(), what });
+    let found = match url.host() {
+        None => return refuse("no host"),
+        Some(Host::Ipv4(address)) => kind_v4(address),
+        Some(Host::Ipv6(address)) => kind_v6(address),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            if METADATA_NAMES.contains(&name) {
+                METADATA
+            } else if is_localhost(name) {
+                Kind::Loopback
+            } else {
+                Kind::Ordinary
+            }
+        }
+    };
+    match found {
+        Kind::Ordinary => Ok(()),
+        Kind::Loopback if loopback => Ok(()),
+        Kind::Loopback => refuse(THIS_MACHINE),
+        Kind::Forbidden(what) => refuse(what),
     }
 }
 
@@ -351,7 +351,7 @@ mod tests {
         ];
         for (text, loopback, admitted) in rows {
             let url = Url::parse(text).unwrap();
-            assert_eq!(filter.admit(&url, loopback || filter.declares(&url)).is_ok(), admitted, "{text}");
+            assert_eq!(admit(&url, loopback || filter.declares(&url)).is_ok(), admitted, "{text}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::registry::RegistryError;
 use crate::registry::content::{malformed, plain};
 use crate::registry::credentials::Secret;
-use crate::registry::http::address::{Filter, Forbidden};
+use crate::registry::http::address::{Filter, Forbidden, admit};
 use crate::registry::http::pace::{Outcome, Why};
 use crate::registry::http::permit::{Permit, Permits, Place};
 use crate::registry::http::pool::Pools;
@@ -176,7 +176,7 @@ impl Client {
             // registry of this machine may send us to what the settings declare.
             let own = url.origin() == first;
             let declared = (hop == 0 || loopback) && self.filter.declares(&url);
-            self.filter.admit(&url, (own && loopback) || declared).map_err(|forbidden| match hop {
+            admit(&url, (own && loopback) || declared).map_err(|forbidden| match hop {
                 0 => refused(&forbidden),
                 _ => RegistryError::Refused { reason: format!("{place} redirects to another place, and {forbidden}") },
             })?;

@@ -45,8 +45,12 @@ pub enum ProxyError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Exception {
     Everything,
-    /// A domain with all below it, and only at this port where one is written.
-    Domain(String, Option<u16>),
+    /// A domain with all below it, or only what lies below; and only at this port where one is written.
+    Domain {
+        name: String,
+        below: bool,
+        port: Option<u16>,
+    },
     /// The addresses whose first bits are these, and only at this port where one is written.
     Addresses(IpAddr, u8, Option<u16>),
 }
@@ -145,18 +149,20 @@ impl Exception {
         if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse() {
             return Some(whole(address, port));
         }
-        let name = name.strip_prefix('*').unwrap_or(name);
-        let name = name.strip_prefix('.').unwrap_or(name).trim_end_matches('.').to_ascii_lowercase();
-        (!name.is_empty()).then_some(Self::Domain(name, port))
+        // As Go's tools have it: behind a dot only what lies below.
+        let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
+        let (name, below) = name.strip_prefix('.').map_or((name, false), |name| (name, true));
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        (!name.is_empty()).then_some(Self::Domain { name, below, port })
     }
 
     fn fits(&self, url: &Url) -> bool {
         let at = |port: &Option<u16>| port.is_none() || *port == url.port_or_known_default();
         match (self, url.host()) {
             (Self::Everything, _) => true,
-            (Self::Domain(domain, port), Some(Host::Domain(name))) => {
+            (Self::Domain { name: domain, below, port }, Some(Host::Domain(name))) => {
                 let rest = name.trim_end_matches('.').strip_suffix(domain.as_str());
-                at(port) && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                at(port) && rest.is_some_and(|rest| (rest.is_empty() && !below) || rest.ends_with('.'))
             }
             (Self::Addresses(first, bits, port), Some(Host::Ipv4(address))) => {
                 at(port) && same_bits(*first, address.into(), *bits)
@@ -209,7 +215,11 @@ mod tests {
             ("x.io", "https://ax.io/", false),
             ("x.io", "https://x.io.evil.com/", false),
             (".x.io", "https://a.b.x.io/", true),
-            (".x.io", "https://x.io/", true),
+            (".x.io", "https://x.io/", false),
+            ("*.x.io", "https://x.io/", false),
+            ("*.x.io:5000", "https://a.x.io:5000/", true),
+            (".x.io,x.io", "https://x.io/", true),
+            ("*x.io", "https://x.io/", false),
             ("*.x.io", "https://a.x.io/", true),
             ("x.io:5000", "https://x.io:5000/", true),
             ("x.io:5000", "https://x.io/", false),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use crate::reference::Repository;
+use crate::reference::{self, Repository};
 
 pub use place::{Mirror, Pull, RawMirror, Scheme, is_loopback};
 pub use prefix::EVERY;
@@ -228,8 +228,20 @@ fn longest<'a>(entries: &'a [Entry], host: &str, path: &str) -> Option<&'a Entry
 }
 
 impl Entry {
+    /// What shuts a registry out holds for it in every spelling: with a port written, and by the names of the Hub.
     fn fits(&self, host: &str, path: &str) -> bool {
-        self.prefix.fits(host, path)
+        if self.prefix.fits(host, path) {
+            return true;
+        }
+        let (name, port) = prefix::parts(host);
+        // Another port may be another registry, which only `blocked` means too.
+        let default = port.is_none_or(|port| matches!(port.parse(), Ok(443_u16 | 80)));
+        if !(self.blocked || (self.only_mirrors && default)) {
+            return false;
+        }
+        let name = reference::canonical_host(name);
+        let aliases = reference::HUB_ALIASES.iter().copied().filter(|_| name == reference::HUB);
+        aliases.chain([name.as_str()]).any(|name| self.prefix.fits(name, path))
     }
 
     fn new(raw: RawEntry) -> Result<Self, SettingsError> {
@@ -473,5 +485,47 @@ mod tests {
         let beside = [("localhost:5".to_owned(), PathBuf::from("l"))];
         let settings = Settings::new(raw, false).unwrap().with_layouts_beside(beside).unwrap();
         assert_eq!(settings.hosts().collect::<Vec<_>>(), ["localhost:1"]);
+    }
+
+    #[test]
+    fn what_is_shut_is_shut_in_every_spelling() {
+        let blocked = |text: &str| RawEntry { blocked: true, ..prefix(text) };
+        let rows = [
+            ("evil.io", "evil.io/app", true),
+            ("evil.io", "evil.io:443/app", true),
+            ("evil.io", "evil.io:5000/app", true),
+            ("evil.io/app", "evil.io:443/app/x", true),
+            ("evil.io/app", "evil.io:443/apps", false),
+            ("evil.io:5000", "evil.io/app", false),
+            ("evil.io:5000", "evil.io:5001/app", false),
+            ("[::1]", "[::1]:5000/app", true),
+            ("docker.io", "docker.io:443/acme/app", true),
+            ("docker.io", "registry-1.docker.io:443/acme/app", true),
+            ("docker.io", "index.docker.io/acme/app", true),
+            ("*.docker.io", "acme/app", true),
+            ("*.docker.io", "index.docker.io:443/acme/app", true),
+            ("*.io", "evil.io:443/app", true),
+            ("evil.io", "a.evil.io:443/app", false),
+        ];
+        for (entry, name, shut) in rows {
+            let every = RawEntry { mirrors: vec!["m.io".into()], ..prefix("*") };
+            let settings = Settings::new(vec![every, blocked(entry)], false).unwrap();
+            let repository = Reference::parse(name).unwrap().repository().clone();
+            assert_eq!(settings.entry(&repository).unwrap().blocked(), shut, "{entry} {name}");
+        }
+        let only = RawEntry { mirrors: vec!["m.io".into()], only_mirrors: true, ..prefix("evil.io") };
+        let settings = Settings::new(vec![only, prefix("evil.io:8443")], false).unwrap();
+        for (host, held) in [
+            ("evil.io:443", true),
+            ("evil.io:80", true),
+            ("evil.io:00443", true),
+            ("evil.io:5000", false),
+            ("evil.io:8443", false),
+        ] {
+            assert_eq!(settings.find(host, "app").is_some_and(Entry::only_mirrors), held, "{host}");
+        }
+        // An entry that shuts nothing is for its own spelling.
+        let settings = Settings::new(vec![prefix("evil.io")], false).unwrap();
+        assert_eq!(settings.find("evil.io:443", "app"), None);
     }
 }

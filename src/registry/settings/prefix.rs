@@ -46,7 +46,7 @@ impl Prefix {
             Self::Every => true,
             // Whatever its port: a wildcard says nothing of one (containers-registries.conf.5).
             Self::Below(domain) => {
-                let name = host.split_once(':').map_or(host, |(name, _)| name);
+                let (name, _) = parts(host);
                 name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
             }
             Self::Host { host: own, path: prefix } => own == host && below(path, prefix).is_some(),
@@ -87,6 +87,14 @@ impl fmt::Display for Prefix {
             Self::Host { host, path } if path.is_empty() => f.write_str(host),
             Self::Host { host, path } => write!(f, "{host}/{path}"),
         }
+    }
+}
+
+/// A host's name, and its port where one is written.
+pub(super) fn parts(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
     }
 }
 
