@@ -22,6 +22,8 @@ pub(crate) const FILE: &str = "plimsoll.yaml";
 /// A config with the folder that its paths are relative to.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// The file, as it is shown.
+    pub(crate) shown: String,
     pub(crate) settings: GateConfig,
     pub(crate) folder: PathBuf,
     /// The folder that `ignore:` is relative to: the policy's, or for the machine's own file the work tree.
@@ -75,7 +77,7 @@ pub(crate) fn find(arguments: &PolicyArgs, now: Timestamp) -> Result<Option<Gove
     let folder = path.parent().map_or_else(|| here.clone(), Path::to_owned);
     let config = loaded.config.map(|settings| {
         let (folder, ignore_from) = (folder.clone(), folder.clone());
-        Config { settings, folder, ignore_from, from }
+        Config { shown: shown.clone(), settings, folder, ignore_from, from }
     });
     Ok(Some(Governing { policy: loaded.policy, config, folder, path }))
 }
@@ -94,7 +96,7 @@ pub(crate) fn config(path: Option<&Path>, from: Option<&str>) -> Result<Option<C
     let folder = place.parent().map_or_else(PathBuf::new, Path::to_owned);
     let here = std::env::current_dir().context("the current folder can't be found")?;
     let ignore_from = walk::work_tree(&here).unwrap_or(here);
-    Ok(Some(Config { settings, folder, ignore_from, from }))
+    Ok(Some(Config { shown, settings, folder, ignore_from, from }))
 }
 
 /// A config in the commit, how it is shown, and where it lies in the work tree.

@@ -105,11 +105,14 @@ fn place(config: &Config, entry: &RegistrySettings, text: Option<&String>) -> an
     let Some(text) = text else { return Ok(None) };
     let path = config.folder.join(text);
     if entry.layout.is_some() && !path.join("oci-layout").is_file() {
-        let path = path.display();
-        bail!("line {} of the config: {path} is no OCI image layout: it holds no oci-layout", entry.line);
+        let (file, path) = (&config.shown, path.display());
+        let line = entry.line;
+        bail!(
+            "{file}:{line}: {path} is no OCI image layout: name the folder that holds `oci-layout`, relative to this file"
+        );
     }
     if entry.layout.is_none() && !path.is_file() {
-        bail!("line {} of the config: there is no file {}", entry.line, path.display());
+        bail!("{}:{}: there is no file {} (relative to this file)", config.shown, entry.line, path.display());
     }
     if let Some(commit) = &config.from {
         commit.unchanged(&path)?;

@@ -20,6 +20,7 @@ use crate::registry::content::{MEDIA_TYPES, check_body, check_media_type, plain}
 use crate::registry::referrers::{List, fallback_tag};
 use crate::registry::{
     Answer, KnownBy, Manifest, Named, Referrer, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+    in_words,
 };
 
 /// Docker and containerd write the whole name here, and only the tag into the other one.
@@ -106,7 +107,7 @@ struct Marker {
 impl Layout {
     /// Reads `index.json` in the folder `root`; a name that stands there twice is an error.
     pub fn open(root: &Path) -> Result<Self, RegistryError> {
-        let root = root.canonicalize().map_err(|error| local(root, error.kind().to_string()))?;
+        let root = root.canonicalize().map_err(|error| local(root, in_words(&error)))?;
         let mut layout = Self {
             root,
             tags: HashMap::new(),
@@ -321,7 +322,7 @@ impl Layout {
 
     /// A regular file inside the layout; neither it nor a folder on the way may lead out.
     fn read_file(&self, path: &Path, limit: usize) -> Result<Bytes, RegistryError> {
-        let wrong = |error: std::io::Error| local(path, error.kind().to_string());
+        let wrong = |error: std::io::Error| local(path, in_words(&error));
         let inside = path.canonicalize().map_err(wrong)?.starts_with(&self.root);
         if !inside || !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
             return Err(local(path, "not a regular file of the layout"));

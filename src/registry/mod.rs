@@ -293,6 +293,15 @@ pub enum RegistryError {
     },
 }
 
+/// Why a file of this machine can't be used, in words.
+pub(crate) fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 fn retry_text(after: Option<&Duration>) -> String {
     after.map_or_else(String::new, |after| format!(" (try again in {} seconds)", after.as_secs()))
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::limits;
+use crate::registry::in_words;
 use crate::registry::settings::{self, Pull, RawEntry, RawMirror, Settings};
 
 /// Where the files are.
@@ -125,7 +126,7 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, ConfError> {
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> ConfError {
-    ConfError { file: file.to_owned(), place: None, message: format!("can't be read: {}", error.kind()) }
+    ConfError { file: file.to_owned(), place: None, message: format!("can't be read: {}", in_words(error)) }
 }
 
 fn add(merged: &mut Registries, path: &Path, must_exist: bool) -> Result<(), ConfError> {
@@ -403,7 +404,12 @@ mod tests {
         places.named = Some(folder.path().join("named.conf"));
         assert_eq!(names(&read(&places).unwrap()), ["named.io blocked", "etc-drop.io", "home-drop.io blocked"]);
         places.named = Some(folder.path().join("missing.conf"));
-        assert!(read(&places).unwrap_err().to_string().ends_with("missing.conf: can't be read: entity not found"));
+        assert!(
+            read(&places)
+                .unwrap_err()
+                .to_string()
+                .ends_with("missing.conf: can't be read: there is no such file or folder")
+        );
         places.named = None;
         write("home/registries.conf", &blocked("home.io"));
         assert_eq!(names(&read(&places).unwrap()), ["home.io blocked", "home-drop.io blocked"]);

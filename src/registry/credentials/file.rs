@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::Value;
 
 use crate::reference::HUB;
-use crate::registry::RegistryError;
+use crate::registry::{RegistryError, in_words};
 
 use super::{Credential, HUB_KEY, Secret, Stored};
 
@@ -29,7 +29,7 @@ impl AuthFile {
         let bytes = match std::fs::read(&stored.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !stored.named => return Ok(Self::default()),
-            Err(error) => return Err(local(error.kind().to_string())),
+            Err(error) => return Err(local(in_words(&error))),
         };
         // The parser's own message can quote a value, so only the place is told.
         let value: Value = serde_json::from_slice(&bytes)

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::registry::RegistryError;
 use crate::registry::http::Proxies;
 use crate::registry::http::address::Filter;
 use crate::registry::http::client::chain;
 use crate::registry::http::tls::Tls;
 use crate::registry::settings::Identity;
+use crate::registry::{RegistryError, in_words};
 
 /// All pools of a run.
 pub(crate) struct Pools {
@@ -114,7 +114,7 @@ fn shown(identity: &Identity) -> Result<reqwest::Identity, RegistryError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RegistryError> {
-    std::fs::read(path).map_err(|error| local(path, &error.kind().to_string()))
+    std::fs::read(path).map_err(|error| local(path, &in_words(&error)))
 }
 
 fn local(path: &Path, detail: &str) -> RegistryError {
