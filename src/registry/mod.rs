@@ -246,7 +246,7 @@ pub enum RegistryError {
         found: Digest,
     },
     /// An answer that is none: HTML, a bad header, a schema 1 manifest.
-    #[error("{place} gave an answer that is none: {detail}")]
+    #[error("{place} gave an answer that can't be used: {detail}")]
     Malformed {
         /// Who gave it.
         place: String,
