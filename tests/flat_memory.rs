@@ -114,10 +114,11 @@ fn peak_of(count: usize) -> u64 {
 
 #[test]
 fn memory_hardly_grows_with_the_number_of_images() {
-    let (few, many) = (peak_of(100), peak_of(1_500));
-    assert!(many < MOST, "{few} bytes for 100 images, {many} for 1,500");
-    let each = many.saturating_sub(few) / 1_400;
-    assert!(each < 8 << 10, "{few} bytes for 100 images, {many} for 1,500: {each} for each");
+    // So many that what happens to be under way at the peak, some megabytes, counts for little.
+    let (few, many) = (peak_of(100), peak_of(3_000));
+    assert!(many < MOST, "{few} bytes for 100 images, {many} for 3,000");
+    let each = many.saturating_sub(few) / 2_900;
+    assert!(each < 10 << 10, "{few} bytes for 100 images, {many} for 3,000: {each} for each");
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn settings_that_lead_nowhere_are_said_at_once() {
             ),
         );
         let answer = repository.run(&["check", "--config", "machine.yaml"]);
-        assert!(answer.code == 2 && answer.stderr.contains("line 4"), "{setting}: {}", answer.stderr);
+        assert!(answer.code == 2 && answer.stderr.contains("machine.yaml:4: "), "{setting}: {}", answer.stderr);
     }
 }
 
