@@ -6,7 +6,7 @@ use crate::limits;
 use crate::source::place::{Hit, Path, Shape, Step};
 use crate::source::stream::{self, Sheet};
 use crate::source::{Format, Found, Input, Role, Subject, names};
-use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
+use crate::yaml::{Budget, Exhausted, NodeId, Tree};
 
 /// The format.
 pub(crate) struct AzurePipelines;
@@ -139,8 +139,7 @@ impl Walk<'_, '_> {
             }
             return Ok(());
         }
-        let entries = tree.entries(tree.resolve(at), &mut self.budget).map_err(|exhausted| (at, exhausted))?;
-        let entries: Vec<Entry<'_>> = entries.into_iter().filter(|entry| entry.key != "<<" || entry.merged).collect();
+        let entries = tree.fields(at, &mut self.budget).map_err(|exhausted| (at, exhausted))?;
         let has = |key: &str| entries.iter().any(|entry| entry.key == key);
         let item = is == Where::Job && depth > 0;
         let is_resource = item && has("container") && has("image") && !has("job") && !has("deployment");

@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::limits;
 use crate::source::place::{Hit, Shape, under};
 use crate::source::stream::{self, Sheet};
 use crate::source::{Format, Found, Input, Occurrence, Role, Subject, subject};
@@ -43,7 +42,6 @@ fn look(sheet: &mut Sheet<'_, '_>) {
     let mut walk = Walk {
         tree,
         budget: Budget::new(),
-        depth: 0,
         job: None,
         inputs: Vec::new(),
         in_matrix: false,
@@ -146,7 +144,6 @@ struct Values {
 struct Walk<'t, 'a> {
     tree: &'t Tree<'a>,
     budget: Budget,
-    depth: usize,
     job: Option<(String, NodeId)>,
     inputs: Vec<(String, NodeId)>,
     in_matrix: bool,
@@ -581,18 +578,13 @@ impl<'t> Walk<'t, '_> {
     fn entries(&mut self, map: NodeId) -> Result<Vec<Entry<'t>>, Spent> {
         let tree = self.tree;
         self.budget.spend(tree.is_alias(map)).map_err(|exhausted| (map, exhausted))?;
-        let entries = tree.entries(tree.resolve(map), &mut self.budget).map_err(|exhausted| (map, exhausted))?;
-        Ok(entries.into_iter().filter(|entry| entry.merged || entry.key != "<<").collect())
+        tree.fields(map, &mut self.budget).map_err(|exhausted| (map, exhausted))
     }
 
     fn deeper(&mut self, at: NodeId, then: impl FnOnce(&mut Self) -> Walked) -> Walked {
-        self.budget.spend(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
-        if self.depth >= limits::YAML_DEPTH {
-            return Err((at, Exhausted));
-        }
-        self.depth += 1;
+        self.budget.enter(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
         then(self)?;
-        self.depth -= 1;
+        self.budget.leave();
         Ok(())
     }
 }

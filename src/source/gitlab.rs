@@ -61,7 +61,6 @@ fn look(sheet: &mut Sheet<'_, '_>, folder: bool, inputs: &mut Inputs) {
         root,
         inputs,
         budget: Budget::new(),
-        depth: 0,
         jobs: Vec::new(),
         heirs: HashMap::new(),
         globals: Sets::new(),
@@ -158,7 +157,6 @@ struct Walk<'t, 'a, 'i> {
     root: NodeId,
     inputs: &'i mut Inputs,
     budget: Budget,
-    depth: usize,
     jobs: Vec<Job>,
     /// Who runs what stands in a job, by the job's name: itself and those that extend it.
     heirs: HashMap<String, Vec<usize>>,
@@ -694,18 +692,13 @@ impl<'t> Walk<'t, '_, '_> {
     fn entries(&mut self, map: NodeId) -> Result<Vec<Entry<'t>>, Spent> {
         let tree = self.tree;
         self.budget.spend(tree.is_alias(map)).map_err(|exhausted| (map, exhausted))?;
-        let entries = tree.entries(tree.resolve(map), &mut self.budget).map_err(|exhausted| (map, exhausted))?;
-        Ok(entries.into_iter().filter(|entry| entry.merged || entry.key != "<<").collect())
+        tree.fields(map, &mut self.budget).map_err(|exhausted| (map, exhausted))
     }
 
     fn deeper(&mut self, at: NodeId, then: impl FnOnce(&mut Self) -> Walked) -> Walked {
-        self.budget.spend(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
-        if self.depth >= limits::YAML_DEPTH {
-            return Err((at, Exhausted));
-        }
-        self.depth += 1;
+        self.budget.enter(self.tree.is_alias(at)).map_err(|exhausted| (at, exhausted))?;
         then(self)?;
-        self.depth -= 1;
+        self.budget.leave();
         Ok(())
     }
 }

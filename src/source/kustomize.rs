@@ -86,8 +86,8 @@ struct Search<'k> {
 impl Search<'_> {
     fn entries<'t>(&mut self, sheet: &mut Sheet<'t, '_>, at: NodeId) -> Vec<Entry<'t>> {
         let tree = sheet.tree;
-        match tree.entries(at, &mut self.budget) {
-            Ok(entries) => entries.into_iter().filter(|entry| entry.key != "<<" || entry.merged).collect(),
+        match tree.fields(at, &mut self.budget) {
+            Ok(entries) => entries,
             Err(exhausted) => {
                 sheet.places.spent = Some((at, exhausted));
                 Vec::new()

@@ -60,7 +60,7 @@ impl<'t> Walk<'t, '_> {
         }
         for entry in &entries {
             self.note_tag(entry);
-            if entry.key == "<<" && !entry.merged {
+            if entry.is_merge_key() {
                 continue; // its entries stand among ours
             }
             if definition && entry.key == "spec" {

@@ -106,10 +106,9 @@ impl Walk<'_, '_, '_> {
         if *step == "[]" {
             return Ok(());
         }
-        let entries = self.tree.entries(self.tree.resolve(at), self.budget).map_err(|exhausted| (at, exhausted))?;
+        let entries = self.tree.fields(at, self.budget).map_err(|exhausted| (at, exhausted))?;
         for entry in entries {
-            let merge = entry.key == "<<" && !entry.merged;
-            if merge || !(deep || *step == "*" || entry.key == *step) {
+            if !(deep || *step == "*" || entry.key == *step) {
                 continue;
             }
             self.path.within(Step::Key(entry.key));

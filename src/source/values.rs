@@ -69,9 +69,9 @@ pub(crate) fn deep(tree: &Tree<'_>) -> Vec<Hit> {
             node(tree, *item, path, depth + 1, budget, hits);
             path.leave();
         }
-        let Ok(entries) = tree.entries(at, budget) else { return };
+        let Ok(entries) = tree.fields(at, budget) else { return };
         for entry in entries {
-            if entry.key == "<<" && !entry.merged || entry.key == "metadata" {
+            if entry.key == "metadata" {
                 continue;
             }
             let is_image = entry.key == "image" || entry.key == "reference" && path.to_string().ends_with("image");
@@ -245,8 +245,7 @@ impl<'t> Walk<'t, '_, '_> {
             return Ok(());
         }
         let tree = self.tree;
-        let entries = tree.entries(at, &mut self.budget).map_err(|exhausted| (at, exhausted))?;
-        let entries: Vec<Entry<'t>> = entries.into_iter().filter(|entry| entry.key != "<<" || entry.merged).collect();
+        let entries = tree.fields(at, &mut self.budget).map_err(|exhausted| (at, exhausted))?;
         if !entries.is_empty() {
             self.map(at, &entries, key);
         }

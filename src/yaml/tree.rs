@@ -83,11 +83,19 @@ pub struct Entry<'t> {
     pub merged: bool,
 }
 
-/// What following aliases and merge keys may still cost in one document.
+impl Entry<'_> {
+    /// Whether it is the merge key itself, whose entries stand among the others.
+    pub fn is_merge_key(&self) -> bool {
+        self.key == "<<" && !self.merged
+    }
+}
+
+/// What following aliases and merge keys may still cost in one document, and how deep a walk of it is.
 #[derive(Debug)]
 pub struct Budget {
     visits: usize,
     followed: usize,
+    depth: usize,
 }
 
 /// The budget is spent.
@@ -99,7 +107,7 @@ impl Budget {
     /// That of one document.
     #[expect(clippy::new_without_default, reason = "a budget is taken on purpose, once a document")]
     pub fn new() -> Self {
-        Self { visits: limits::YAML_VISITS, followed: limits::YAML_FOLLOWED }
+        Self { visits: limits::YAML_VISITS, followed: limits::YAML_FOLLOWED, depth: 0 }
     }
 
     /// Spends the work of looking at so many nodes.
@@ -115,6 +123,21 @@ impl Budget {
             self.followed = self.followed.checked_sub(1).ok_or(Exhausted)?;
         }
         Ok(())
+    }
+
+    /// As [`Budget::spend`], for a node whose inside is looked at next, no deeper than the limit.
+    pub fn enter(&mut self, followed: bool) -> Result<(), Exhausted> {
+        self.spend(followed)?;
+        if self.depth >= limits::YAML_DEPTH {
+            return Err(Exhausted);
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Ends what [`Budget::enter`] began.
+    pub fn leave(&mut self) {
+        self.depth -= 1;
     }
 }
 
@@ -217,6 +240,13 @@ impl<'a> Tree<'a> {
     pub fn entries(&self, id: NodeId, budget: &mut Budget) -> Result<Vec<Entry<'_>>, Exhausted> {
         let mut open = Vec::new();
         self.entries_within(self.resolve(id), budget, &mut open)
+    }
+
+    /// As [`Tree::entries`], without the merge keys themselves.
+    pub fn fields(&self, id: NodeId, budget: &mut Budget) -> Result<Vec<Entry<'_>>, Exhausted> {
+        let mut entries = self.entries(id, budget)?;
+        entries.retain(|entry| !entry.is_merge_key());
+        Ok(entries)
     }
 
     fn entries_within(
