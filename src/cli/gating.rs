@@ -9,7 +9,6 @@ use plimsoll::edit::{self, Edit};
 use plimsoll::finding::{Finding, Level, Status};
 use plimsoll::gate::{self, Judge, Mode, Request};
 use plimsoll::outcome::{Exit, Outcome, Verdict};
-use plimsoll::reference::Reference;
 use plimsoll::report::{Run, plural};
 use plimsoll::rule::built_in::NESTED_POLICY;
 use plimsoll::source::Subject;
@@ -20,7 +19,7 @@ use super::governing::{self, Config, Governing};
 use super::quota::Watch;
 use super::replace::{Replacement, replace};
 use super::sources::{self, Gathered};
-use super::{Failure, diff, machine, network, print};
+use super::{Failure, asking, diff, machine, network, print};
 
 /// `plimsoll check`.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, Failure> {
@@ -168,8 +167,8 @@ impl Gate<'_> {
             jobs: self.asking.reaching.jobs,
             now: self.now,
         };
-        let watch = Watch::new(&network.router, references(&request), self.output.quiet);
-        let mut outcome = watched(&watch, self.output.quiet, self.output.verbose, async |progress| {
+        let watch = Watch::new(&network.router, asking::references(&request), self.output.quiet);
+        let mut outcome = asking::watched(&watch, self.output.quiet, self.output.verbose, async |progress| {
             gate::run(request, &network.router, progress).await
         })?;
         network.say(self.output.quiet, self.output.verbose);
@@ -182,40 +181,6 @@ impl Gate<'_> {
         };
         Ok((run, outcome, targets))
     }
-}
-
-/// Runs what asks registries, to its end, and warns on the way of what they will not grant much longer.
-pub(crate) fn watched<T>(
-    watch: &Watch<'_>,
-    quiet: bool,
-    verbose: bool,
-    asking: impl AsyncFnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
-) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("can't start the network runtime")?;
-    let bar = print::progress(quiet);
-    let outcome = runtime.block_on(asking(&|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-        watch.look(&bar);
-    }));
-    watch.look(&bar);
-    bar.finish_and_clear();
-    if verbose {
-        watch.all();
-    }
-    Ok(outcome)
-}
-
-pub(crate) fn references<'a>(request: &'a Request<'_>) -> impl Iterator<Item = &'a Reference> {
-    let occurrences = request.files.iter().flat_map(|file| &file.found.occurrences);
-    occurrences.filter_map(|occurrence| match &occurrence.subject {
-        Subject::Image(reference) => Some(reference),
-        _ => None,
-    })
 }
 
 fn nested_policy(path: String) -> Finding {

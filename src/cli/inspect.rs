@@ -11,7 +11,7 @@ use plimsoll::report::inspect_text::text;
 
 use super::args::{Inspect, ReportFormat};
 use super::quota::Watch;
-use super::{Failure, named, print};
+use super::{Failure, asking, named, print};
 
 /// Inspects the image.
 pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
@@ -22,7 +22,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let bar = print::progress(arguments.output.quiet);
     let asked =
         inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.reaching.jobs);
-    let found = named::wait(asked)?;
+    let found = asking::wait(asked)?;
     watch.look(&bar);
     bar.finish_and_clear();
     let found = match found {

@@ -167,11 +167,10 @@ pub(crate) fn judged(paths: &[PathBuf], policy: Option<&Path>) -> Vec<PathBuf> {
 
 /// The user's cache, where there is a place for one.
 pub(crate) fn cache(judged: &[PathBuf]) -> Option<Cache> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("PLIMSOLL_CACHE").or_else(|| {
-        let general = variable("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
+    let place = folder("PLIMSOLL_CACHE").or_else(|| {
+        let general = folder("XDG_CACHE_HOME").filter(|folder| folder.is_absolute());
         Some(general.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("plimsoll"))
     })?;
-    let folder = std::path::absolute(folder).ok()?;
-    Some(Cache::new(folder, limits::CACHE_BYTES, judged.iter().cloned()))
+    let place = std::path::absolute(place).ok()?;
+    Some(Cache::new(place, limits::CACHE_BYTES, judged.iter().cloned()))
 }

@@ -1,6 +1,7 @@
 //! Commands of the binary: what a request means, what is printed, what is written.
 
 pub(crate) mod args;
+mod asking;
 mod diff;
 mod explain;
 mod following;

@@ -1,10 +1,8 @@
 //! What `resolve` and `inspect` share: images named on the command line, the registries of this machine, and how a
 //! failed one is told.
 
-use std::future::Future;
 use std::path::Path;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use plimsoll::judge;
 use plimsoll::outcome::Exit;
@@ -23,16 +21,6 @@ pub(crate) fn network(machine: &Machine, asking: &Asking) -> Result<Network, Fai
     let beside = governing.as_ref().and_then(|governing| governing.config.as_ref());
     let judged = super::machine::judged(&[], governing.as_ref().map(|governing| governing.folder.as_path()));
     Ok(network::network(named.as_ref(), beside, &asking.reaching, &judged)?)
-}
-
-/// Runs what asks registries.
-pub(crate) fn wait<F: Future>(asked: F) -> anyhow::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("can't start the network runtime")?;
-    Ok(runtime.block_on(asked))
 }
 
 /// Says why an image has no answer, and what to do about it.

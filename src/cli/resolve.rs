@@ -15,7 +15,7 @@ use plimsoll::report::{plural, visible_lines};
 
 use super::args::{ReportFormat, Resolve};
 use super::quota::Watch;
-use super::{Failure, named, print};
+use super::{Failure, asking, named, print};
 
 /// Resolves the images, each distinct one once.
 pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
@@ -43,7 +43,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         hosts.entry(reference.repository().host()).or_default().push((name, reference));
     }
     let jobs = arguments.asking.reaching.jobs;
-    let asking = hosts.into_values().map(|names| {
+    let streams = hosts.into_values().map(|names| {
         let (router, bar, watch) = (router, &bar, &watch);
         let each = names.into_iter().map(move |(name, reference)| async move {
             let answer = outline(router, reference, want, platform).await;
@@ -53,8 +53,7 @@ pub(crate) fn resolve(arguments: &Resolve) -> Result<Exit, Failure> {
         });
         stream::iter(each).buffer_unordered(jobs)
     });
-    let asking = stream::select_all(asking);
-    let answers: BTreeMap<String, Result<Outline, OutlineError>> = named::wait(asking.collect())?;
+    let answers: BTreeMap<String, Result<Outline, OutlineError>> = asking::wait(stream::select_all(streams).collect())?;
     bar.finish_and_clear();
 
     let mut exit = Exit::Clean;

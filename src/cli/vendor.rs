@@ -14,7 +14,7 @@ use plimsoll::vendor::{self, Copied, Name, Noting};
 
 use super::args::Vendor;
 use super::quota::Watch;
-use super::{Failure, gating, governing, machine, network, print, sources};
+use super::{Failure, asking, governing, machine, network, print, sources};
 
 /// `plimsoll vendor`.
 pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
@@ -41,8 +41,8 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     let network = network::network(named.as_ref(), governing.config.as_ref(), &arguments.reaching, &judged)?;
     let writer = LayoutWriter::open(&arguments.out).map_err(anyhow::Error::from)?;
     let noting = Noting::new(&network.router);
-    let watch = Watch::new(&network.router, gating::references(&request), arguments.quiet);
-    let (unread, copied) = gating::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
+    let watch = Watch::new(&network.router, asking::references(&request), arguments.quiet);
+    let (unread, copied) = asking::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
         let outcome = gate::run(request, &noting, progress).await;
         let keep = |digest: &_, bytes: &[u8]| writer.keep(digest, bytes).map(drop);
         let copied = vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), jobs, &keep).await;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::{Reference, Repository};
+use crate::registry::blobs;
 use crate::registry::content::{MEDIA_TYPES, check_body, check_media_type, plain};
 use crate::registry::referrers::{List, fallback_tag};
 use crate::registry::{
@@ -311,7 +312,7 @@ impl Layout {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+        blobs::place(&self.root, digest)
     }
 
     fn parse_file<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<T, RegistryError> {

@@ -226,10 +226,7 @@ impl Registry for Router {
         kind: Option<&'a str>,
     ) -> Answer<'a, Referrers> {
         Box::pin(async move {
-            let source: &dyn Registry = match self.layout_of(repository)? {
-                Some(layout) => layout,
-                None => self.network(repository)?,
-            };
+            let source = self.source(repository)?;
             let ask = |kind| {
                 self.memo.referrers(repository, subject, kind, move || source.referrers(repository, subject, kind))
             };
