@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::edit::{self, Edit};
 use crate::finding::{Finding, Level, PolicyLine, Status};
 use crate::image::{Depth, Image, Platform};
-use crate::judge::{self, Applied, Facts, Judging};
+use crate::judge::{self, Applied, Facts, Judging, Setting};
 use crate::outcome::{File, Judged, Outcome, Verdict};
 use crate::policy::{BuiltInSetting, BuiltIns, Policy};
 use crate::reference::{Reference, Repository};
@@ -215,7 +215,8 @@ impl<'a> Gate<'a> {
             }
             let (text, network): (Vec<_>, Vec<_>) =
                 work.rules.iter().copied().partition(|applied| applied.configured.rule.needs().is_nothing());
-            let case = judge::text_case(&standing, self.platforms);
+            let setting = Setting { occurrence: &work.occurrence, platforms: self.platforms, now: judging.now };
+            let case = judge::text_case(&standing, setting);
             work.findings.extend(judge::check(judging, &text, &case, &work.occurrence));
             work.rules = network;
             if Verdict::of(&work.findings) == Verdict::Deny {
@@ -358,8 +359,14 @@ impl<'a> Gate<'a> {
                 child: child.as_ref(),
                 answers,
                 more,
+                previous: written
+                    .digest()
+                    .filter(|old| work.pins && **old != target)
+                    .and_then(|old| more.image(question.repository(), old)),
             };
-            let case = judge::full_case(&standing, &facts, if work.pins { &[] } else { self.platforms });
+            let platforms = if work.pins { &[] } else { self.platforms };
+            let setting = Setting { occurrence: &work.occurrence, platforms, now: judging.now };
+            let case = judge::full_case(&standing, &facts, setting);
             work.findings.extend(judge::check(judging, &work.rules, &case, &work.occurrence));
         }
         let verdict = Verdict::of(&work.findings);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::finding::{Finding, Level, PolicyLine, Status};
-use crate::image::{Image, Platform};
+use crate::image::{Image, ImageError, Platform};
 use crate::policy::{Configured, Policy, State, Statement};
 use crate::reference::Reference;
 use crate::registry::RegistryError;
@@ -37,6 +37,19 @@ pub struct Facts<'a> {
     pub answers: &'a Answers,
     /// The second round.
     pub more: &'a Answers,
+    /// What was pinned before, where the reference moves.
+    pub previous: Option<Result<&'a Image, &'a ImageError>>,
+}
+
+/// What a case holds besides what registries answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// Where the reference was found.
+    pub occurrence: &'a Occurrence,
+    /// The platforms that the user named.
+    pub platforms: &'a [Platform],
+    /// The run's clock.
+    pub now: Timestamp,
 }
 
 /// Every rule of every statement that fits.
@@ -51,12 +64,14 @@ pub fn applied<'a>(policy: &'a Policy, reference: &Reference, path: &str, occurr
 }
 
 /// A case for rules that need nothing from a registry.
-pub fn text_case<'a>(reference: &'a Reference, platforms: &'a [Platform]) -> Case<'a> {
-    Case { reference, digest: None, tag: None, tag_children: None, image: None, platforms }
+pub fn text_case<'a>(reference: &'a Reference, setting: Setting<'a>) -> Case<'a> {
+    let Setting { occurrence, platforms, now } = setting;
+    let run_as = occurrence.run_as.as_deref();
+    Case { reference, digest: None, tag: None, tag_children: None, image: None, previous: None, run_as, now, platforms }
 }
 
 /// A case with all that was asked.
-pub fn full_case<'a>(reference: &'a Reference, facts: &Facts<'a>, platforms: &'a [Platform]) -> Case<'a> {
+pub fn full_case<'a>(reference: &'a Reference, facts: &Facts<'a>, setting: Setting<'a>) -> Case<'a> {
     let repository = reference.repository();
     let read = |answers: &'a Answers| answers.image(repository, facts.digest);
     let image = read(facts.answers).or_else(|| read(facts.more)).or_else(|| facts.child.map(Ok));
@@ -66,7 +81,14 @@ pub fn full_case<'a>(reference: &'a Reference, facts: &Facts<'a>, platforms: &'a
         (Some(Ok(tag)), None) => facts.answers.children(repository, tag),
         _ => None,
     };
-    Case { reference, digest: Some(facts.digest), tag: facts.tag, tag_children, image, platforms }
+    Case {
+        digest: Some(facts.digest),
+        tag: facts.tag,
+        tag_children,
+        image,
+        previous: facts.previous,
+        ..text_case(reference, setting)
+    }
 }
 
 /// By what a run judges, and which of its exceptions have covered something so far.

@@ -83,6 +83,8 @@ pub struct Child {
     pub platform: Option<Platform>,
     /// An attestation manifest that no runtime picks: platform `unknown/unknown` and BuildKit's annotation.
     pub attestation: bool,
+    /// What the index says of it; a claim.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A manifest or an index.
@@ -220,6 +222,7 @@ fn children(index: OciImageIndex) -> Result<Vec<Child>, String> {
                 variant: platform.variant,
             }),
             attestation: unknown && annotated,
+            annotations: entry.annotations.unwrap_or_default(),
         })
     };
     index.manifests.into_iter().map(child).collect()

@@ -1,15 +1,17 @@
 //! Reads an image's children by digest, all of them, and no more than was asked for.
 //! A child that can't be read fails the whole image: nothing that was not judged counts as judged.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::config::Config;
-use super::document::{Child, Content, ImageManifest};
-use super::{Image, ImageError, Platform, PlatformImage};
+use super::document::{Child, Claims, Content, ImageManifest};
+use super::{Details, Image, ImageError, Platform, PlatformImage};
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::Repository;
@@ -22,6 +24,8 @@ pub enum Depth {
     Manifests,
     /// Also the config of a manifest whose platform no index names.
     Configs,
+    /// Also the config of every platform, and all annotations.
+    Details,
 }
 
 const CHILDREN_AT_ONCE: usize = 8;
@@ -71,15 +75,22 @@ pub async fn load(
     let index = matches!(content, Content::Index(_));
     let top = Source { registry, repository, depth, children: AtomicUsize::new(0), room: Room::default() };
     top.room.take(manifest.digest(), manifest.bytes().len() as u64)?;
-    let origin =
-        Origin { digest: manifest.digest().clone(), media_type: manifest.media_type().to_owned(), claimed: None };
-    top.gather(origin, content, 0, &mut platforms, &mut attestations).await?;
+    let read = top.read(manifest, content).await?;
+    let annotations =
+        if index && depth >= Depth::Details { Claims::parse(manifest)?.annotations } else { BTreeMap::new() };
+    let origin = Origin {
+        digest: manifest.digest().clone(),
+        media_type: manifest.media_type().to_owned(),
+        claimed: None,
+        annotations: BTreeMap::new(),
+    };
+    top.gather(origin, read, 0, &mut platforms, &mut attestations).await?;
     if platforms.is_empty() {
         let reason = "the index names no image that could run".to_owned();
         return Err(ImageError::Unsound { digest: manifest.digest().clone(), reason });
     }
     let media_type = manifest.media_type().to_owned();
-    Ok(Image { digest: manifest.digest().clone(), media_type, platforms, attestations, index })
+    Ok(Image { digest: manifest.digest().clone(), media_type, platforms, attestations, annotations, index })
 }
 
 struct Source<'a> {
@@ -96,6 +107,14 @@ struct Origin {
     digest: Digest,
     media_type: String,
     claimed: Option<Platform>,
+    annotations: BTreeMap<String, String>,
+}
+
+/// A manifest with what else the depth asks for.
+struct Read {
+    content: Content,
+    /// Of an image at [`Depth::Details`]: its config, and the annotations of its manifest.
+    details: Option<(Config, BTreeMap<String, String>)>,
 }
 
 type Gathering<'a> = Pin<Box<dyn Future<Output = Result<(), ImageError>> + Send + 'a>>;
@@ -104,21 +123,23 @@ impl Source<'_> {
     fn gather<'b>(
         &'b self,
         origin: Origin,
-        content: Content,
+        read: Read,
         level: usize,
         platforms: &'b mut Vec<PlatformImage>,
-        attestations: &'b mut Vec<Digest>,
+        attestations: &'b mut Vec<Child>,
     ) -> Gathering<'b> {
         Box::pin(async move {
-            let Origin { digest, media_type, claimed } = origin;
-            let children = match content {
+            let Origin { digest, media_type, claimed, annotations: entry } = origin;
+            let children = match read.content {
                 Content::Image(manifest) => {
-                    let platform = match claimed {
-                        Some(platform) => Some(platform),
-                        None if self.depth >= Depth::Configs => Some(self.config_platform(&manifest).await?),
-                        None => None,
+                    let details = read.details.map(|(config, manifest)| Arc::new(Details { config, manifest, entry }));
+                    let platform = match (claimed, &details) {
+                        (Some(platform), _) => Some(platform),
+                        (None, Some(details)) => Some(details.config.platform.clone()),
+                        (None, None) if self.depth >= Depth::Configs => Some(self.config(&manifest).await?.platform),
+                        (None, None) => None,
                     };
-                    platforms.push(PlatformImage { platform, digest, media_type, manifest });
+                    platforms.push(PlatformImage { platform, digest, media_type, manifest, details });
                     return Ok(());
                 }
                 Content::Index(_) if level >= limits::INDEX_DEPTH => {
@@ -128,35 +149,44 @@ impl Source<'_> {
                 Content::Index(children) => children,
             };
             let (apart, children): (Vec<Child>, Vec<Child>) = children.into_iter().partition(|child| child.attestation);
-            attestations.extend(apart.into_iter().map(|child| child.digest));
+            attestations.extend(apart);
             let named = self.children.fetch_add(children.len(), Ordering::Relaxed) + children.len();
             if named > limits::INDEX_CHILDREN {
                 let reason = format!("it has more than {} children", limits::INDEX_CHILDREN);
                 return Err(ImageError::Unsound { digest, reason });
             }
             self.room.holds(&digest, &children)?;
-            let read: Vec<(Child, Content)> = stream::iter(children)
+            let read: Vec<(Child, Read)> = stream::iter(children)
                 .map(|child| async move {
-                    let content = self.child(&child).await?;
-                    Ok::<_, ImageError>((child, content))
+                    let manifest = read_child(self.registry, self.repository, &child, &self.room).await?;
+                    let read = self.read(&manifest, Content::parse(&manifest)?).await?;
+                    Ok::<_, ImageError>((child, read))
                 })
                 .buffered(CHILDREN_AT_ONCE)
                 .try_collect()
                 .await?;
-            for (child, content) in read {
-                let origin = Origin { digest: child.digest, media_type: child.media_type, claimed: child.platform };
-                self.gather(origin, content, level + 1, platforms, attestations).await?;
+            for (child, read) in read {
+                let Child { digest, media_type, platform: claimed, annotations, .. } = child;
+                let origin = Origin { digest, media_type, claimed, annotations };
+                self.gather(origin, read, level + 1, platforms, attestations).await?;
             }
             Ok(())
         })
     }
 
-    async fn child(&self, child: &Child) -> Result<Content, ImageError> {
-        Content::parse(&read_child(self.registry, self.repository, child, &self.room).await?)
+    /// What else the depth asks for, of a manifest that was parsed.
+    async fn read(&self, manifest: &Manifest, content: Content) -> Result<Read, ImageError> {
+        let details = match &content {
+            Content::Image(image) if self.depth >= Depth::Details => {
+                Some((self.config(image).await?, Claims::parse(manifest)?.annotations))
+            }
+            _ => None,
+        };
+        Ok(Read { content, details })
     }
 
-    async fn config_platform(&self, manifest: &ImageManifest) -> Result<Platform, ImageError> {
-        Ok(read_config(self.registry, self.repository, manifest, &self.room).await?.platform)
+    async fn config(&self, manifest: &ImageManifest) -> Result<Config, ImageError> {
+        read_config(self.registry, self.repository, manifest, &self.room).await
     }
 }
 

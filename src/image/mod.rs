@@ -6,8 +6,10 @@ mod document;
 mod load;
 mod strict;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::registry::RegistryError;
@@ -102,6 +104,19 @@ pub struct PlatformImage {
     pub media_type: String,
     /// Its manifest.
     pub manifest: ImageManifest,
+    /// What stands in its config and around its manifest; `None` unless it was read as deep as [`Depth::Details`].
+    pub details: Option<Arc<Details>>,
+}
+
+/// What is said of one platform of an image, beside the layers: by its config, and by annotations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    /// Its config.
+    pub config: Config,
+    /// Annotations of its manifest.
+    pub manifest: BTreeMap<String, String>,
+    /// Annotations of its entry in the index.
+    pub entry: BTreeMap<String, String>,
 }
 
 /// A whole image, every platform of it; made by [`load`] alone, from bytes that were hashed.
@@ -110,7 +125,8 @@ pub struct Image {
     digest: Digest,
     media_type: String,
     platforms: Vec<PlatformImage>,
-    attestations: Vec<Digest>,
+    attestations: Vec<Child>,
+    annotations: BTreeMap<String, String>,
     index: bool,
 }
 
@@ -131,8 +147,13 @@ impl Image {
     }
 
     /// Attestation manifests of the index, set apart before any platform logic.
-    pub fn attestations(&self) -> &[Digest] {
+    pub fn attestations(&self) -> &[Child] {
         &self.attestations
+    }
+
+    /// Annotations of the index; none unless it was read as deep as [`Depth::Details`].
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
     }
 
     /// The image that is one child of this index, for who pins that child; `None` where it is none.
@@ -144,6 +165,7 @@ impl Image {
             media_type: platform.media_type.clone(),
             platforms: vec![platform.clone()],
             attestations: Vec::new(),
+            annotations: BTreeMap::new(),
             index: false,
         })
     }

@@ -46,6 +46,8 @@ pub(crate) mod testing {
     use crate::rule::{Case, Judgement, Rule};
     use crate::span::Span;
 
+    /// The clock of every example.
+    pub(crate) const NOW: &str = "2026-11-20T00:00:00Z";
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -147,7 +149,17 @@ pub(crate) mod testing {
 
     /// A case of which nothing is known.
     pub(crate) fn case(reference: &Reference) -> Case<'_> {
-        Case { reference, digest: None, tag: None, tag_children: None, image: None, platforms: &[] }
+        Case {
+            reference,
+            digest: None,
+            tag: None,
+            tag_children: None,
+            image: None,
+            previous: None,
+            run_as: None,
+            now: NOW.parse().expect("a time"),
+            platforms: &[],
+        }
     }
 
     /// What a rule says of a reference of which nothing is known.

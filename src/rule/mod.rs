@@ -14,10 +14,13 @@ pub mod table;
 pub mod tag_digest_match;
 pub mod trusted_registry;
 
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 use crate::image::{Image, ImageError, Platform};
 use crate::reference::Reference;
 use crate::registry::RegistryError;
+use crate::source::RunAs;
 
 pub use crate::resolve::Needs;
 
@@ -35,6 +38,12 @@ pub struct Case<'a> {
     pub tag_children: Option<Result<&'a [Digest], &'a ImageError>>,
     /// The image's content.
     pub image: Option<Result<&'a Image, &'a ImageError>>,
+    /// In `pin --update`, where a reference moves: what was pinned before, with the configs.
+    pub previous: Option<Result<&'a Image, &'a ImageError>>,
+    /// As whom the workload runs the image, where its file says so.
+    pub run_as: Option<&'a RunAs>,
+    /// The run's clock, which ages are counted to.
+    pub now: Timestamp,
     /// The platforms that the user named; empty means every platform of the image.
     pub platforms: &'a [Platform],
 }

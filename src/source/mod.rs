@@ -169,6 +169,15 @@ pub struct Ignore {
     pub reason: String,
 }
 
+/// As whom a workload runs an image, where its file says so: what counts in place of the image's own user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunAs {
+    /// The user, as written: `1000`, `1000:1000`, a name.
+    pub user: Option<String>,
+    /// Whether the runtime is told to refuse root (`runAsNonRoot`).
+    pub non_root: Option<bool>,
+}
+
 /// One image reference at one place of a document.
 #[derive(Clone, Debug)]
 pub struct Occurrence {
@@ -196,6 +205,8 @@ pub struct Occurrence {
     pub assumes: Option<String>,
     /// `None` where the bytes under `span`, or those of `slot`, may be replaced; else why not, in lower case.
     pub uneditable: Option<String>,
+    /// As whom its workload runs it; `None` where the file says nothing of that.
+    pub run_as: Option<Box<RunAs>>,
     /// Inline ignores that stand beside it; they count only where the policy lets them.
     pub ignores: Vec<Ignore>,
 }

@@ -132,6 +132,7 @@ impl<'p, 'a> Page<'p, 'a> {
             subject,
             assumes: None,
             uneditable,
+            run_as: None,
             ignores: self.ignores_at(place.line),
         }
     }
@@ -152,6 +153,7 @@ impl<'p, 'a> Page<'p, 'a> {
             text,
             assumes: None,
             uneditable: None,
+            run_as: None,
             ignores: self.ignores_at(place.line),
         }
     }

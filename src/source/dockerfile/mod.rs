@@ -450,6 +450,7 @@ impl<'a> Search<'a> {
             subject: Subject::NotAnImage { reason: String::new() },
             assumes: None,
             uneditable: None,
+            run_as: None,
             ignores: Vec::new(),
         }
     }
