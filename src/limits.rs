@@ -70,6 +70,19 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 pub const REQUEST: Duration = Duration::from_secs(30);
 /// Deadline of a credential helper.
 pub const HELPER: Duration = Duration::from_secs(20);
+/// Largest layer that is read to learn what it unpacks to, in bytes as stored: distributions and language runtimes fit.
+pub const LAYER_BYTES: usize = 256 << 20;
+/// Most bytes that a layer may unpack to: eight times the largest that is read, and some ten seconds of work; a layer of
+/// zeros could else keep us busy for a quarter of a terabyte.
+pub const UNPACKED_BYTES: usize = 2 << 30;
+/// Largest window of a zstd frame, as a power of two in bytes: builders use up to 32 MiB, and a decoder keeps all of it.
+pub const ZSTD_WINDOW_LOG: u32 = 25;
+/// Most layers that are unpacked at once: each may keep a window in memory and a processor busy.
+pub const UNPACKING: usize = 4;
+/// Deadline of one layer with its whole body: the largest at a megabyte a second.
+pub const LAYER: Duration = Duration::from_secs(300);
+/// Bytes of a layer that must come within each [`REQUEST`], so that a drip ends long before [`LAYER`] does.
+pub const LAYER_PROGRESS: usize = 1 << 20;
 /// Attempts of one request, the first included (only for 429, 5xx and resets).
 pub const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt, doubled for each later one; a quarter more or less by chance, so that many don't return at once.

@@ -74,6 +74,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "credentials/",
             "content.rs",
             "referrers.rs",
+            "unpack.rs",
             "memo.rs",
             "blobs.rs",
             "cache/",

@@ -64,7 +64,8 @@ pub(crate) mod testing {
     use crate::image::{Depth, Image, load};
     use crate::reference::{Reference, Repository};
     use crate::registry::{
-        Answer, KnownBy, Manifest, Named, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+        Answer, KnownBy, Manifest, Named, Packed, Referrers, ReferrersFrom, Registry, RegistryError, Target, Unpacked,
+        Want,
     };
     use crate::rule::setting::Settings;
     use crate::rule::{Case, Judgement, Rule};
@@ -99,6 +100,10 @@ pub(crate) mod testing {
         fn blob<'a>(&'a self, _: &'a Repository, digest: &'a Digest, _: usize) -> Answer<'a, Bytes> {
             let blob = self.get(digest).map(|manifest| manifest.bytes().clone());
             Box::pin(async { blob })
+        }
+
+        fn unpacked<'a>(&'a self, _: &'a Repository, _: Packed<'a>) -> Answer<'a, Unpacked> {
+            Box::pin(async { Err(RegistryError::NotFound { place: "the shelf".to_owned() }) })
         }
 
         fn referrers<'a>(&'a self, _: &'a Repository, _: &'a Digest, _: Option<&'a str>) -> Answer<'a, Referrers> {
