@@ -19,6 +19,12 @@ pub const ATTESTATIONS_BYTES: usize = 512 << 20;
 pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
+/// Most images that one place may claim as sources of an image: builds with many stages have a dozen.
+pub const BASE_CLAIMS: usize = 20;
+/// Most bases that a policy may have looked for by name and tag: each is asked for in every run that needs one.
+pub const BASE_CANDIDATES: usize = 50;
+/// Most answers about bases that a run remembers: a fleet shares some dozens, and a hostile image can name many.
+pub const BASES_REMEMBERED: usize = 2_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
 pub const INDEX_DEPTH: usize = 3;
 /// Most bytes of the manifests and configs of one image, over all its platforms: real ones stay below one MiB, and the

@@ -65,7 +65,7 @@ impl<'a> Noting<'a> {
             Subject::Image(reference) => Some(reference),
             Subject::Unresolvable { .. } | Subject::NotAnImage { .. } => None,
         });
-        let named = references.flat_map(|reference| {
+        let named = references.chain(&outcome.bases).flat_map(|reference| {
             let repository = reference.repository();
             let tag = reference.tag().or_else(|| reference.digest().is_none().then_some(LATEST));
             let by_tag = tag.map(|tag| Name::Tag(repository.clone(), tag.to_owned()));

@@ -233,6 +233,7 @@ pub(crate) mod testing {
             tag: None,
             tag_children: None,
             image: None,
+            bases: None,
             previous: None,
             run_as: None,
             now: NOW.parse().expect("a time"),
