@@ -3,16 +3,20 @@
 
 pub mod built_in;
 pub mod example;
+pub mod image_age;
+pub mod image_config;
 pub mod image_size;
 pub mod kind;
 pub mod mutable_tag;
 pub mod pinned_digest;
 pub mod platform_choice;
 pub mod platforms;
+pub mod port;
 pub mod setting;
 pub mod table;
 pub mod tag_digest_match;
 pub mod trusted_registry;
+pub mod wording;
 
 use jiff::Timestamp;
 

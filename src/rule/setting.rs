@@ -176,6 +176,36 @@ pub fn size_text(bytes: u64) -> String {
     }
 }
 
+/// A length of time, written `48h`, `90d` or `2w`; a day has 24 hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duration {
+    /// As it was written.
+    pub text: String,
+    /// Seconds.
+    pub seconds: i64,
+}
+
+impl Duration {
+    /// Parses a whole number and one of the units `h`, `d` and `w`; `None` for anything else, and for what does not
+    /// fit.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, hours) = [("h", 1), ("d", 24), ("w", 7 * 24)]
+            .into_iter()
+            .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+        if number.is_empty() || !number.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let seconds = number.parse::<i64>().ok()?.checked_mul(hours * 3_600)?;
+        Some(Self { text: text.to_owned(), seconds })
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// The name in `known` that is nearest to `found`, where one is near enough to be meant.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found: String = found.chars().take(64).collect::<String>().to_lowercase();
@@ -237,6 +267,36 @@ mod tests {
         ];
         for (text, bytes) in rows {
             assert_eq!(Size::parse(text).map(|size| size.bytes), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_whole_numbers_with_a_unit() {
+        let rows = [
+            ("48h", Some(172_800)),
+            ("90d", Some(7_776_000)),
+            ("2w", Some(1_209_600)),
+            ("0d", Some(0)),
+            ("", None),
+            ("d", None),
+            ("90", None),
+            ("90 d", None),
+            (" 90d", None),
+            ("90d ", None),
+            ("90D", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("1.5d", None),
+            ("1m", None),
+            ("1y", None),
+            ("1w2d", None),
+            ("1_000d", None),
+            ("\u{662}d", None),
+            ("9223372036854775807h", None),
+            ("9223372036854775808h", None),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(Duration::parse(text).map(|duration| duration.seconds), seconds, "{text}");
         }
     }
 
