@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::built_in::{BUILT_INS, BuiltIn, built_in};
 use super::kind::RuleKind;
 use super::setting::{At, LevelSetting, SettingError, Settings as _, nearest};
-use super::{Rule, image_size, mutable_tag, pinned_digest, platforms, tag_digest_match, trusted_registry};
+use super::{Rule, image_size, mutable_tag, pinned_digest, platforms, run_as_user, tag_digest_match, trusted_registry};
 use crate::span::Span;
 
 macro_rules! table {
@@ -29,7 +29,7 @@ macro_rules! table {
     };
 }
 
-table!(trusted_registry, mutable_tag, pinned_digest, tag_digest_match, image_size, platforms);
+table!(trusted_registry, mutable_tag, pinned_digest, tag_digest_match, image_size, platforms, run_as_user);
 
 /// The kind of that id.
 pub fn kind(id: &str) -> Option<&'static RuleKind> {
