@@ -416,6 +416,9 @@ impl BaseImage {
                     _ => format!("its base is {pinned} (proved); that it is {name} is only claimed"),
                 }
             }
+            Some(known) if known.reference().is_none() && known.digest.is_none() => {
+                format!("its base is not known: what is said of it{} is no image's name", places(known))
+            }
             Some(known) if self.counts(known) => {
                 format!("its base is {} ({}), which is not allowed", known.name(), known.confidence.word())
             }
@@ -432,14 +435,18 @@ impl BaseImage {
     }
 }
 
-/// What a claim lacks.
-fn claimed_only(known: &Known) -> String {
+/// By whom a claim is, as a sentence goes on with it.
+fn places(known: &Known) -> String {
     let places = known.by.iter().filter_map(|by| match by {
         Evidence::Claim(place) => Some(place.words()),
         _ => None,
     });
     let places = places.collect::<Vec<_>>().join(" and ");
-    let by = if places.is_empty() { String::new() } else { format!(", by {places}") };
+    if places.is_empty() { String::new() } else { format!(", by {places},") }
+}
+
+/// What a claim lacks.
+fn claimed_only(known: &Known) -> String {
     let why = match &known.doubt {
         Some(Doubt::NotAsked) => "which was not compared".to_owned(),
         Some(Doubt::Unread(error)) => format!("which can't be compared: {error}"),
@@ -447,7 +454,8 @@ fn claimed_only(known: &Known) -> String {
         Some(Doubt::Differs) => "and what the tag names now has other layers".to_owned(),
         Some(Doubt::Nothing) | None => "and no layers prove it".to_owned(),
     };
-    format!("its base is said to be {}{by}, {why}", known.name())
+    let by = places(known);
+    format!("its base is said to be {}{} {why}", known.name(), if by.is_empty() { "," } else { &by })
 }
 
 fn day(time: Timestamp) -> String {
@@ -612,6 +620,16 @@ mod tests {
         assert_eq!(found, "undecided", "{said}");
         let (found, _) = judged(debian, vec![proved("debian:12")], |bases| bases.unread = error());
         assert_eq!(found, "satisfied");
+    }
+
+    #[test]
+    fn a_text_that_names_no_image_is_not_said_to_be_one() {
+        let nameless = || Known { repository: None, tag: None, digest: None, ..claimed("x") };
+        for settings in ["{allow: [\"**\"]}", "{allow: [\"**\"], evidence: claimed}"] {
+            let expected = "its base is not known: what is said of it, by a label of the config, is no image's name";
+            let (verdict, said) = judged(settings, vec![nameless()], |_| {});
+            assert!(verdict == "violated" && said.contains(expected), "{said}");
+        }
     }
 
     #[test]
