@@ -374,6 +374,11 @@ impl Server {
         self.shared.content.lock().unwrap().objects.insert(path, (media_type.to_owned(), bytes));
     }
 
+    /// What is served at a path.
+    pub fn content(&self, path: &str) -> Option<Vec<u8>> {
+        self.shared.content.lock().unwrap().objects.get(path).map(|(_, bytes)| bytes.clone())
+    }
+
     /// Makes every token worthless that has been handed out so far.
     pub fn revoke_tokens(&self) {
         self.shared.content.lock().unwrap().revoked = self.shared.tokens.load(Ordering::SeqCst);
