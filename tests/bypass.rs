@@ -3,8 +3,12 @@
 
 #[path = "support/registry.rs"]
 mod registry;
+#[path = "support/stacked.rs"]
+mod stacked;
 mod support;
 
+use serde_json::json;
+use stacked::{Layer, base_annotations, index, layer, name, packed, stack};
 use support::{FROM_LAYOUT, LIBRARY_ONLY, Layout, Repository, pod};
 
 const GOOD: &str = "docker.io/library/good:1";
@@ -1181,4 +1185,173 @@ fn a_user_that_others_decide() {
     let fine =
         running_as(&["1000"], &[("compose.yaml", "services: {a: {image: 'u0:1'}, b: {image: 'u0:1', user: '5'}}\n")]);
     assert_eq!(fine.check().code, 0);
+}
+
+// ---- bases
+
+/// A registry with debian 7 and debian 12, whose tags name what they say.
+fn debians() -> registry::Server {
+    let server = registry::Server::start(registry::Behaviour::default());
+    for tag in ["7", "12"] {
+        stack(&[layer(&format!("debian {tag}"))]).tag(&server, "library/debian", tag);
+    }
+    server
+}
+
+/// What `base-image` with these settings says of `ghcr.io/acme/app:1`: the verdict and all messages.
+fn based(server: &registry::Server, settings: &str) -> (String, String) {
+    let repository = Repository::new();
+    let policy = format!(
+        "apiVersion: plimsoll.dev/v1\nkind: ImagePolicy\nspec:\n  statements: [{{name: all, match: ['**'], rules: {{base-image: {settings}}}}}]\n"
+    );
+    let config = format!(
+        "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: '*', mirrors: ['http://{}'], only-mirrors: true}}]}}\n",
+        server.host()
+    );
+    repository.write("plimsoll.yaml", policy);
+    repository.write("machine.conf", config);
+    repository.write("a.yaml", pod("image: ghcr.io/acme/app:1"));
+    let answer = repository.run(&["check", "--format", "json", "--config", "machine.conf"]);
+    let verdict = answer.verdict("ghcr.io/acme/app:1");
+    assert_eq!(answer.code == 0, verdict == "allow", "{}{}", answer.stdout, answer.stderr);
+    let report = answer.json();
+    let messages = report["findings"].as_array().expect("findings").iter().map(|row| row["message"].to_string());
+    (verdict, messages.collect::<Vec<_>>().join("\n"))
+}
+
+/// Every way to ask for debian 12 denies the image and says this; `evidence: claimed` is none of them.
+fn not_on_debian(server: &registry::Server, part: &str) {
+    for settings in [
+        "{allow: ['docker.io/library/debian:12']}",
+        "{allow: ['docker.io/library/debian:12', 'docker.io/library/alpine:3'], up-to-date: true}",
+    ] {
+        let (verdict, said) = based(server, settings);
+        assert_eq!(verdict, "deny", "{settings}: {said}");
+        assert!(said.contains(part), "{settings}: {said}");
+    }
+}
+
+#[test]
+fn the_harness_allows_what_is_on_debian() {
+    let server = debians();
+    for base in [layer("debian 12"), packed("debian 12")] {
+        stack(&[base, layer("app")]).tag(&server, "acme/app", "1");
+        assert_eq!(based(&server, "{allow: ['docker.io/library/debian:12'], up-to-date: true}").0, "allow");
+        assert_eq!(based(&server, "{allow: ['docker.io/library/debian:7']}").0, "deny");
+    }
+}
+
+#[test]
+fn a_base_claimed_by_annotation_that_the_layers_contradict() {
+    let server = debians();
+    let twelve = stack(&[layer("debian 12")]).push(&server, "library/debian");
+    let digest = twelve["digest"].as_str().expect("a digest");
+    stack(&[layer("evil"), layer("app")]).claiming("debian:12", Some(digest)).tag(&server, "acme/app", "1");
+    not_on_debian(&server, "that is not so: layer 1 of the image is not that of");
+    // A lie is not believed where claims are.
+    let (verdict, said) = based(&server, "{allow: [docker.io/library/debian], evidence: claimed}");
+    assert_eq!(verdict, "deny", "{said}");
+    stack(&[layer("evil"), layer("app")]).claiming("debian:12", None).tag(&server, "acme/app", "1");
+    not_on_debian(&server, "and what the tag names now has other layers");
+    // Its layers further up are not its base.
+    stack(&[layer("evil"), layer("debian 12")]).claiming("debian:12", None).tag(&server, "acme/app", "1");
+    not_on_debian(&server, "and what the tag names now has other layers");
+}
+
+#[test]
+fn a_tag_claimed_beside_a_proved_digest() {
+    let server = debians();
+    let seven = stack(&[layer("debian 7")]).push(&server, "library/debian");
+    let digest = seven["digest"].as_str().expect("a digest");
+    for (name, pinned) in [("debian:12".to_owned(), Some(digest)), (format!("debian:12@{digest}"), None)] {
+        stack(&[layer("debian 7"), layer("app")]).claiming(&name, pinned).tag(&server, "acme/app", "1");
+        not_on_debian(&server, "which is said to be docker.io/library/debian:12; that names sha256:");
+        // Of debian it is, and whoever wants the current one is told.
+        assert_eq!(based(&server, "{allow: [docker.io/library/debian]}").0, "allow");
+        let (verdict, said) = based(&server, "{allow: [docker.io/library/debian], up-to-date: true}");
+        assert!(verdict == "deny" && said.contains("rebuild: base docker.io/library/debian:12 moved"), "{said}");
+    }
+}
+
+#[test]
+fn diff_ids_that_lie() {
+    let server = debians();
+    // Stored is something else, and the config says that it unpacks to debian.
+    let lie = |stored: Layer| Layer { diff_id: layer("debian 12").diff_id, ..stored };
+    for stored in [layer("evil"), packed("evil"), packed("debian 7")] {
+        stack(&[lie(stored), layer("app")]).tag(&server, "acme/app", "1");
+        not_on_debian(&server, "the config says that layer 1 unpacks to");
+    }
+    // More diff_ids than layers, so that they are those of other layers.
+    let config = |diff_ids: &[Layer]| {
+        let ids: Vec<&str> = diff_ids.iter().map(|layer| layer.diff_id.as_str()).collect();
+        json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ids}}).to_string()
+    };
+    for diff_ids in [vec![], vec![layer("debian 12")], vec![layer("debian 12"), layer("app"), layer("app")]] {
+        let image = stack(&[packed("debian 12"), layer("app")]).push_with(&server, "acme/app", &config(&diff_ids));
+        name(&server, "acme/app", "1", &image);
+        not_on_debian(&server, "its base is not known");
+    }
+}
+
+#[test]
+fn a_base_of_another_repository_under_a_trusted_name() {
+    let server = debians();
+    let evil = stack(&[layer("evil")]).push(&server, "evil/debian");
+    name(&server, "evil/debian", "12", &evil);
+    let digest = evil["digest"].as_str().expect("a digest");
+    // The trusted repository has no such digest.
+    for name in ["debian:12", "docker.io/library/debian:12", "index.docker.io/library/debian:12"] {
+        stack(&[layer("evil"), layer("app")]).claiming(name, Some(digest)).tag(&server, "acme/app", "1");
+        not_on_debian(&server, "which can't be compared");
+    }
+    for name in
+        ["docker.io/evil/debian:12", "evil.example/library/debian:12", "docker.io.evil.example/library/debian:12"]
+    {
+        stack(&[layer("evil"), layer("app")]).claiming(name, Some(digest)).tag(&server, "acme/app", "1");
+        not_on_debian(&server, "which was not compared");
+    }
+}
+
+#[test]
+fn an_index_with_one_platform_on_another_base() {
+    let server = debians();
+    let arm = stack(&[layer("debian 12 for arm64")]).of("arm64").push(&server, "library/debian");
+    let amd = stack(&[layer("debian 12")]).push(&server, "library/debian");
+    let base = index(&server, "library/debian", &[(amd, "amd64"), (arm, "arm64")], &json!({}));
+    name(&server, "library/debian", "12", &base);
+    let app = |amd64: &str, arm64: &str, annotations: &serde_json::Value| {
+        let amd = stack(&[layer(amd64), layer("app")]).push(&server, "acme/app");
+        let arm = stack(&[layer(arm64), layer("app")]).of("arm64").push(&server, "acme/app");
+        let both = index(&server, "acme/app", &[(amd, "amd64"), (arm, "arm64")], annotations);
+        name(&server, "acme/app", "1", &both);
+    };
+    app("debian 12", "debian 12 for arm64", &json!({}));
+    assert_eq!(based(&server, "{allow: ['docker.io/library/debian:12']}").0, "allow");
+    for annotations in [json!({}), base_annotations("debian:12", None)] {
+        // Also the base of the other platform is another base.
+        for arm64 in ["evil", "debian 12"] {
+            app("debian 12", arm64, &annotations);
+            not_on_debian(&server, "linux/arm64: ");
+        }
+    }
+}
+
+#[test]
+fn an_empty_base() {
+    let server = debians();
+    let empty = stack(&[]).push(&server, "library/debian");
+    name(&server, "library/debian", "12", &empty);
+    let digest = empty["digest"].as_str().expect("a digest");
+    for image in [
+        stack(&[layer("evil")]),
+        stack(&[]),
+        stack(&[layer("evil")]).claiming("debian:12", None),
+        stack(&[]).claiming("debian:12", None),
+        stack(&[layer("evil")]).claiming("debian:12", Some(digest)),
+        stack(&[]).claiming("scratch", None),
+    ] {
+        image.tag(&server, "acme/app", "1");
+        not_on_debian(&server, "linux/amd64: ");
+    }
 }
