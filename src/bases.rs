@@ -91,7 +91,7 @@ enum Seen {
     /// A candidate that could not be compared.
     Unread(String, ImageError),
     /// A candidate that nobody named, whose layers agree and whose history does not.
-    Doubtful(String),
+    Doubtful(String, String),
     /// A candidate that is not the base.
     No,
 }
@@ -187,7 +187,7 @@ impl<'a> Book<'a> {
                     }
                 }
                 Seen::Unread(name, error) => bases.unread.push((name, error)),
-                Seen::Doubtful(why) => bases.doubtful.push(why),
+                Seen::Doubtful(name, why) => bases.doubtful.push((name, why)),
                 Seen::No => {}
             }
         }
@@ -233,9 +233,10 @@ impl<'a> Book<'a> {
             Verdict::Unread(error) => aim.unread(error),
             Verdict::History(at) if !aim.named => {
                 let (name, layer) = (aim.label(), at + 1);
-                Seen::Doubtful(format!(
+                let why = format!(
                     "its layers begin with those of {name}, but its history says that layer {layer} was made otherwise"
-                ))
+                );
+                Seen::Doubtful(name, why)
             }
             Verdict::History(at) => {
                 let now = self.now(subject, &aim, &top).await;

@@ -19,6 +19,7 @@ use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
 use crate::image::base::{Bases, Confidence, Doubt, Evidence, Known, Now};
 use crate::image::{Depth, ImageError, PlatformImage};
 use crate::pattern::Patterns;
+use crate::reference::Reference;
 use crate::registry::RegistryError;
 use crate::span::Span;
 
@@ -51,12 +52,12 @@ label of buildpacks, BuildKit's build info and unsigned provenance. A tag beside
 the tag names that base now.
 
 Which images are compared: what the image claims, where `allow` fits it (without `allow`: at the image's own registry \
-and on Docker Hub); every pattern of `allow` that is a name with a tag (at most 50), so that a base is found though nobody \
-names it; the last `FROM` of each Dockerfile of the same run. Each is asked for once a run.
+and on Docker Hub); every pattern of `allow` and `deny` that is a name with a tag (at most 50), so that a base is found \
+though nobody names it; the last `FROM` of each Dockerfile of the same run. Each is asked for once a run.
 
 Of several bases below an image (an image on yours, which is on Debian) the nearest that `allow` fits and `evidence` \
 counts is judged. An image that `allow` itself fits is its own base. `deny` holds for every base that is known, also one \
-that is only claimed. A claim with a digest whose layers are not the image's, and a config whose `diff_ids` are not what \
+that is only claimed, or that the histories contradict. A claim with a digest whose layers are not the image's, and a config whose `diff_ids` are not what \
 its layers unpack to, violate the rule. A base that is not known violates it; one that could not be read leaves it \
 undecided. `FROM scratch` can only be claimed: name it as `scratch` in `allow` with `evidence: claimed`.
 
@@ -71,7 +72,7 @@ To satisfy it, build on an allowed base, rebuild when its tag has moved, and nam
 let the builder record it: `docker buildx build --annotation`, `buildah`, `ko` and `crane` write the annotations.",
     settings: &[
         ("allow", "patterns of bases; one that is a name with a tag is looked for in every image"),
-        ("deny", "patterns of bases that no image may be built on, by whatever evidence"),
+        ("deny", "patterns of bases that no image may be built on, by whatever evidence; looked for as those of `allow` are"),
         ("max-size", "largest compressed size of the base, such as `80MiB`"),
         ("max-layers", "most layers of the base"),
         ("max-age", "longest time since the base was built, such as `60d`"),
@@ -192,7 +193,7 @@ impl setting::Settings for Settings {
             let message = format!("`{both}` stands in both `allow` and `deny`");
             return Err(SettingError::new(span, message, "leave it in one of the two"));
         }
-        let candidates = candidates(self.allow.as_ref())?;
+        let candidates = candidates(self.allow.iter().chain(&self.deny))?;
         let max_size = self.max_size.as_ref().map(size).transpose()?;
         if let Some(most) = self.max_layers.filter(|most| most.value == 0) {
             let help = "write how many layers a base may have, such as 5";
@@ -289,9 +290,22 @@ impl BaseImage {
             return Err(Fault::Broken(format!("{}, and that is not so: {}", found.claimed, found.shown)));
         }
         match bases.itself.iter().chain(&bases.known).find(|known| self.counts(known) && self.allows(known)) {
-            Some(base) => self.limits(base, case.now),
+            Some(base) => {
+                // What could not be read might be denied.
+                if let Some((name, error)) = bases.unread.iter().find(|(name, _)| self.denies(name)) {
+                    let message =
+                        format!("{name}, which is denied, may be below it and could not be compared: {error}");
+                    return Err(Fault::Open(message));
+                }
+                self.limits(base, case.now)
+            }
             None => Err(self.unfit(bases)),
         }
+    }
+
+    fn denies(&self, name: &str) -> bool {
+        let Some(deny) = &self.deny else { return false };
+        Reference::parse(name).is_ok_and(|name| deny.fits(&name))
     }
 
     /// No base that is known, however little, is denied.
@@ -301,11 +315,12 @@ impl BaseImage {
             return Err(Fault::Broken(format!("it is itself a denied base: {deny}")));
         }
         let fits = |known: &&Known| known.reference().iter().chain(&known.proved()).any(|name| deny.fits(name));
-        match bases.known.iter().find(fits) {
-            Some(known) => {
-                let how = known.confidence.word();
-                Err(Fault::Broken(format!("its base is {} ({how}), which is denied: {deny}", known.name())))
-            }
+        if let Some(known) = bases.known.iter().find(fits) {
+            let how = known.confidence.word();
+            return Err(Fault::Broken(format!("its base is {} ({how}), which is denied: {deny}", known.name())));
+        }
+        match bases.doubtful.iter().find(|(name, _)| self.denies(name)) {
+            Some((_, why)) => Err(Fault::Broken(format!("{why}; that base is denied: {deny}"))),
             None => Ok(()),
         }
     }
@@ -403,7 +418,7 @@ impl BaseImage {
                 Some(Doubt::NotAsked | Doubt::Differs | Doubt::History(_) | Doubt::Nothing) => {}
             }
         }
-        if let Some((name, error)) = bases.unread.first() {
+        if let Some((name, error)) = bases.unread.iter().find(|(name, _)| !self.denies(name)) {
             return Fault::Open(format!("its base may be {name}, which could not be compared: {error}"));
         }
         Fault::Broken(match bases.best() {
@@ -423,7 +438,10 @@ impl BaseImage {
                 format!("its base is {} ({}), which is not allowed", known.name(), known.confidence.word())
             }
             Some(known) => claimed_only(known),
-            None if !bases.doubtful.is_empty() => format!("its base is not known: {}", bases.doubtful.join("; ")),
+            None if !bases.doubtful.is_empty() => {
+                let whys: Vec<&str> = bases.doubtful.iter().map(|(_, why)| why.as_str()).collect();
+                format!("its base is not known: {}", whys.join("; "))
+            }
             None => {
                 let compared = match bases.searched {
                     0 => String::new(),
@@ -644,6 +662,25 @@ mod tests {
         let (found, said) =
             judged("{allow: [\"**\"]}", vec![proved("alpine:3")], |bases| bases.contradicted.push(lie.clone()));
         assert_eq!((found, said.contains("that is not so: it is y")), ("violated", true), "{said}");
+    }
+
+    #[test]
+    fn a_denied_base_that_nobody_names_is_looked_for() {
+        let settings = "{allow: [\"ghcr.io/acme/base:1\"], deny: [\"docker.io/library/debian:7\"]}";
+        let made = rule::<Settings>(settings);
+        let named: Vec<String> = made.search().expect("a search").candidates.iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["ghcr.io/acme/base:1", "docker.io/library/debian:7"]);
+        let base = || vec![proved("ghcr.io/acme/base:1")];
+        let other = |name: &str| vec![(name.to_owned(), "its layers are those".to_owned())];
+        let unread = |name: &str| vec![(name.to_owned(), slow().into())];
+        assert_eq!(judged(settings, base(), |_| {}).0, "satisfied");
+        let denied = "docker.io/library/debian:7";
+        for (name, doubtful, open) in [(denied, "violated", "undecided"), ("r.io/other:1", "satisfied", "satisfied")] {
+            assert_eq!(judged(settings, base(), |bases| bases.doubtful = other(name)).0, doubtful, "{name}");
+            assert_eq!(judged(settings, base(), |bases| bases.unread = unread(name)).0, open, "{name}");
+        }
+        // Where nothing is allowed, that something denied can't be read opens nothing.
+        assert_eq!(judged(settings, vec![], |bases| bases.unread = unread(denied)).0, "violated");
     }
 
     #[test]

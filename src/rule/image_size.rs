@@ -155,7 +155,7 @@ impl setting::Settings for Settings {
             return Err(SettingError::new(base.span, message, "write `max-added: 100MiB` beside it"));
         }
         let allow = self.base.as_ref().map(|list| patterns(&list.value, list.span)).transpose()?;
-        let candidates = candidates(self.base.as_ref())?;
+        let candidates = candidates(&self.base)?;
         let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates } });
         Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer, added }))
     }

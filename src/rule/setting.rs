@@ -127,9 +127,11 @@ pub fn patterns(list: &[At<String>], at: Span) -> Result<Patterns, SettingError>
 }
 
 /// Those patterns of bases that are names with a tag, so that they can be asked for; an error where they are too many.
-pub fn candidates(allow: Option<&At<Vec<At<String>>>>) -> Result<Vec<Reference>, SettingError> {
+pub fn candidates<'a>(
+    lists: impl IntoIterator<Item = &'a At<Vec<At<String>>>>,
+) -> Result<Vec<Reference>, SettingError> {
     let mut found: Vec<Reference> = Vec::new();
-    for text in allow.iter().flat_map(|list| &list.value) {
+    for text in lists.into_iter().flat_map(|list| &list.value) {
         let literal = !text.value.contains('*') && !text.value.starts_with('!');
         let named = literal.then(|| Reference::parse(&text.value).ok()).flatten();
         if let Some(reference) = named.filter(|reference| reference.written_tag().is_some()) {

@@ -202,6 +202,15 @@ fn nothing_below_can_only_be_claimed() {
 fn of_two_bases_the_nearest_that_is_allowed_is_judged() {
     let both = ["two-level", "two-level-silent", "two-level-inherited"];
     let rows = |verdict, part| both.map(|name| (name, verdict, part));
+    // A denied name with a tag is looked for, so that whoever is silent about it hides nothing.
+    holds(
+        "{allow: ['ghcr.io/acme/base:1'], deny: ['docker.io/library/debian:12-slim']}",
+        &rows("deny", "which is denied"),
+    );
+    holds(
+        "{allow: ['docker.io/library/alpine:3.20', 'docker.io/library/debian:12-slim'], deny: ['ghcr.io/acme/base:1']}",
+        &rows("deny", "which is denied"),
+    );
     holds(&format!("{{allow: ['{DEBIAN}']}}"), &rows("allow", ""));
     holds("{allow: ['ghcr.io/acme/base:1']}", &rows("allow", ""));
     holds("{allow: ['ghcr.io/acme/base:2']}", &rows("deny", ""));
