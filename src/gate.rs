@@ -314,13 +314,10 @@ impl<'a> Gate<'a> {
     fn needs(&self, work: &Work<'_>) -> Needs {
         let needs = work.rules.iter().fold(Needs::NOTHING, |needs, applied| needs.and(applied.configured.rule.needs()));
         // A platform that the user named is looked for by name, also where no index names it.
-        let needs = match needs.content {
-            Some(_) if !self.platforms.is_empty() => Needs { content: Some(Depth::Configs), ..needs },
-            _ => needs,
-        };
         // To pin one child of an index, the index has to be read.
-        let child = Needs { content: Some(Depth::Configs), ..Needs::NOTHING };
-        if work.pins && !self.platforms.is_empty() { needs.and(child) } else { needs }
+        let reads = needs.content.is_some() || work.pins;
+        let named = Needs { content: Some(Depth::Configs), ..Needs::NOTHING };
+        if reads && !self.platforms.is_empty() { needs.and(named) } else { needs }
     }
 
     /// Whether some rule judges the base of an image that is not settled yet.

@@ -73,3 +73,18 @@ fn configs_are_asked_for_only_where_a_rule_judges_them() {
         assert_eq!((answer.code, blobs(&lines)), (code, expected), "{rules}: {}{}", answer.stdout, answer.stderr);
     }
 }
+
+#[test]
+fn a_platform_that_is_named_is_read_with_its_config() {
+    let server = Server::start(Behaviour::default());
+    let config = serde_json::json!({"os": "linux", "architecture": "amd64", "config": {"Volumes": {"/data": {}}}});
+    let image = push(&server, &config, &[10], &Value::Null);
+    let repository = at(&server);
+    repository.write("a.yaml", pod(&format!("image: app@{}", image["digest"].as_str().expect("a digest"))));
+    for (setting, code) in [("volumes", 1), ("healthcheck", 0)] {
+        repository.write("plimsoll.yaml", policy(&format!("image-config: {{{setting}: forbidden}}")));
+        let named = ["check", "--config", "machine.conf", "--now", NOW, "--platform", "linux/amd64"];
+        let answer = repository.run(&named);
+        assert_eq!(answer.code, code, "{}{}", answer.stdout, answer.stderr);
+    }
+}

@@ -2,6 +2,7 @@
 //! the documented one, and output that can't be written is never a success.
 
 mod asking;
+mod bases;
 mod caching;
 mod configs;
 mod following;
