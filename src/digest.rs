@@ -97,12 +97,9 @@ impl Digest {
 
     /// The digest of `bytes` by `algorithm`.
     pub fn hash(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        let hex = match algorithm {
-            Algorithm::Sha256 => hex(&Sha256::digest(bytes)),
-            Algorithm::Sha384 => hex(&Sha384::digest(bytes)),
-            Algorithm::Sha512 => hex(&Sha512::digest(bytes)),
-        };
-        Self { algorithm, text: format!("{}:{hex}", algorithm.name()).into() }
+        let mut hashing = Hashing::new(algorithm);
+        hashing.add(bytes);
+        hashing.digest()
     }
 
     /// Whether `bytes` hash to this digest.
@@ -123,6 +120,50 @@ impl Digest {
     /// The hex digits alone.
     pub fn hex(&self) -> &str {
         &self.text[self.algorithm.name().len() + 1..]
+    }
+}
+
+/// A digest in the making, of bytes that come in pieces.
+#[derive(Clone, Debug)]
+pub struct Hashing {
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Hashing {
+    /// Of no bytes so far.
+    pub fn new(algorithm: Algorithm) -> Self {
+        let state = match algorithm {
+            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::Sha384 => State::Sha384(Sha384::new()),
+            Algorithm::Sha512 => State::Sha512(Sha512::new()),
+        };
+        Self { state }
+    }
+
+    /// Adds the next piece.
+    pub fn add(&mut self, piece: &[u8]) {
+        match &mut self.state {
+            State::Sha256(state) => state.update(piece),
+            State::Sha384(state) => state.update(piece),
+            State::Sha512(state) => state.update(piece),
+        }
+    }
+
+    /// The digest of all pieces, one after the other.
+    pub fn digest(self) -> Digest {
+        let (algorithm, hex) = match self.state {
+            State::Sha256(state) => (Algorithm::Sha256, hex(&state.finalize())),
+            State::Sha384(state) => (Algorithm::Sha384, hex(&state.finalize())),
+            State::Sha512(state) => (Algorithm::Sha512, hex(&state.finalize())),
+        };
+        Digest { algorithm, text: format!("{}:{hex}", algorithm.name()).into() }
     }
 }
 
@@ -165,8 +206,13 @@ mod tests {
         assert!(digest.fits(b""));
         assert!(!digest.fits(b"x"));
         assert_eq!(digest.hex().len(), 64);
-        for algorithm in [Algorithm::Sha384, Algorithm::Sha512] {
-            let digest = Digest::hash(algorithm, b"x");
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512] {
+            let digest = Digest::hash(algorithm, b"xyz");
+            let mut hashing = Hashing::new(algorithm);
+            for piece in [&b"x"[..], b"", b"yz"] {
+                hashing.add(piece);
+            }
+            assert_eq!(hashing.digest(), digest);
             assert_eq!(Digest::parse(digest.as_str()), Ok(digest));
         }
     }

@@ -5,11 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
+
+use crate::bases::{self, Book, Candidate, Looking};
 
 use crate::digest::Digest;
 use crate::edit::{self, Edit};
 use crate::finding::{Finding, Level, PolicyLine, Status};
+use crate::image::base::{Bases, Evidence};
 use crate::image::{Depth, Image, Platform};
 use crate::judge::{self, Applied, Facts, Judging, Setting};
 use crate::outcome::{File, Judged, Outcome, Verdict};
@@ -17,8 +21,8 @@ use crate::policy::{BuiltInSetting, BuiltIns, Policy};
 use crate::reference::{Reference, Repository};
 use crate::registry::{KnownBy, Registry, RegistryError};
 use crate::resolve::{self, Answers, Questions};
-use crate::rule::Needs;
-use crate::source::{Found, Occurrence, Subject, Unread};
+use crate::rule::{BaseSearch, Needs};
+use crate::source::{Found, Occurrence, Role, Subject, Unread};
 
 /// One file with what a format found in it.
 #[derive(Debug)]
@@ -123,15 +127,46 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
     let questions = gate.questions(&works);
     let total = questions.len();
     let progress = |done| progress(done, total);
-    if matches!(mode, Mode::Pin { update: true }) {
-        // What moved is asked about a second time, so that the first answers are kept until the second ones are there.
+    let bases = gate.need_bases(&works);
+    if bases || matches!(mode, Mode::Pin { update: true }) {
+        // What moved, and what images are built on, is asked about a second time, so that the first answers are kept
+        // until the second ones are there.
         let questions = questions.more_follow(true);
         let answers = resolve::resolve(registry, &questions, jobs, &progress).await;
         let further = Gate::further_questions(&works, &answers);
         let more = resolve::resolve(registry, &further, jobs, &|_| {}).await;
-        for work in &mut works {
-            gate.judge(work, &answers, &more);
+        let tags = |repository: &Repository, tag: &str| {
+            let named = answers.tag_of(repository, tag)?;
+            Some(named.map(|resolved| resolved.digest.clone()).map_err(Clone::clone))
+        };
+        let book = Book::new(registry, &tags);
+        let dockerfiles = dockerfiles(&works, &outcome.files);
+        let asking: Vec<_> = (0..works.len())
+            .filter(|at| works[*at].settled.is_none())
+            .map(|at| {
+                let (question, searches) = (works[at].question.clone(), gate.searches(&works[at]));
+                let platforms = if works[at].pins { &[] } else { platforms };
+                let (book, answers, dockerfiles) = (&book, &answers, &dockerfiles);
+                async move {
+                    let image = question.as_ref().and_then(|question| {
+                        answers.image(question.repository(), &answers.named(question)?.ok()?.digest)?.ok()
+                    });
+                    let bases = match (question, image) {
+                        (Some(question), Some(image)) if !searches.is_empty() => {
+                            Some(find_bases(book, &question, image, &searches, dockerfiles, platforms).await)
+                        }
+                        _ => None,
+                    };
+                    (at, bases)
+                }
+            })
+            .collect();
+        let mut found = stream::iter(asking).buffer_unordered(jobs.max(1));
+        while let Some((at, bases)) = found.next().await {
+            gate.judge(&mut works[at], &answers, &more, bases.as_deref());
         }
+        drop(found);
+        outcome.bases = book.asked();
     } else {
         // What is known of a repository is let go as soon as its references are judged.
         let mut places: BTreeMap<Repository, Vec<usize>> = BTreeMap::new();
@@ -143,7 +178,7 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
         let more = Answers::default();
         let mut judge = |repository: &Repository, answers: Answers| {
             for at in places.remove(repository).unwrap_or_default() {
-                gate.judge(&mut works[at], &answers, &more);
+                gate.judge(&mut works[at], &answers, &more, None);
             }
         };
         resolve::each(registry, &questions, jobs, &progress, &mut judge).await;
@@ -288,6 +323,16 @@ impl<'a> Gate<'a> {
         if work.pins && !self.platforms.is_empty() { needs.and(child) } else { needs }
     }
 
+    /// Whether some rule judges the base of an image that is not settled yet.
+    fn need_bases(&self, works: &[Work<'_>]) -> bool {
+        works.iter().any(|work| work.settled.is_none() && self.needs(work).base)
+    }
+
+    /// Where the rules that apply look for bases.
+    fn searches(&self, work: &Work<'a>) -> Vec<&'a BaseSearch> {
+        work.rules.iter().filter_map(|applied| applied.configured.rule.search()).collect()
+    }
+
     fn questions(&self, works: &[Work<'_>]) -> Questions {
         let mut questions = Questions::new();
         for work in works.iter().filter(|work| work.settled.is_none()) {
@@ -315,7 +360,7 @@ impl<'a> Gate<'a> {
         questions
     }
 
-    fn judge(&mut self, work: &mut Work<'a>, answers: &Answers, more: &Answers) {
+    fn judge(&mut self, work: &mut Work<'a>, answers: &Answers, more: &Answers, bases: Option<&[Bases]>) {
         if work.settled.is_some() {
             return;
         }
@@ -359,6 +404,7 @@ impl<'a> Gate<'a> {
                 child: child.as_ref(),
                 answers,
                 more,
+                bases,
                 previous: written
                     .digest()
                     .filter(|old| work.pins && **old != target)
@@ -422,6 +468,45 @@ impl<'a> Gate<'a> {
         let findings: Vec<Finding> = findings.collect();
         outcome.findings.extend(findings);
     }
+}
+
+/// The images that Dockerfiles of this run are built on, each once.
+fn dockerfiles(works: &[Work<'_>], files: &[File]) -> Vec<Candidate> {
+    let mut found: BTreeMap<&Reference, Candidate> = BTreeMap::new();
+    for work in works.iter().filter(|work| work.occurrence.role == Role::Base) {
+        if let Subject::Image(reference) = &work.occurrence.subject {
+            let place = format!("{}:{}", files[work.file].path, work.occurrence.place.line);
+            let candidate = || Candidate { reference: reference.clone(), by: Evidence::Dockerfile(place) };
+            found.entry(reference).or_insert_with(candidate);
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The bases of one image, looked for where the rules that judge it allow.
+async fn find_bases(
+    book: &Book<'_>,
+    reference: &Reference,
+    image: &Image,
+    searches: &[&BaseSearch],
+    dockerfiles: &[Candidate],
+    platforms: &[Platform],
+) -> Vec<Bases> {
+    let may_ask = |base: &Reference| {
+        searches.iter().any(|search| match &search.allow {
+            Some(allow) => allow.fits(base),
+            None => bases::near(reference.repository(), base.repository()),
+        })
+    };
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let named = searches.iter().flat_map(|search| &search.candidates);
+    let named = named.map(|reference| Candidate { reference: reference.clone(), by: Evidence::Search });
+    for candidate in named.chain(dockerfiles.iter().filter(|found| may_ask(&found.reference)).cloned()) {
+        if !candidates.iter().any(|other| other.reference == candidate.reference && other.by == candidate.by) {
+            candidates.push(candidate);
+        }
+    }
+    book.of_image(reference, image, Looking { candidates: &candidates, may_ask: &may_ask, thorough: false, platforms }).await
 }
 
 /// Takes back the edits of bytes that also belong to a reference that is not allowed: an anchor, a variable.

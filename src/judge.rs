@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 use crate::finding::{Finding, Level, PolicyLine, Status};
+use crate::image::base::Bases;
 use crate::image::{Image, ImageError, Platform};
 use crate::policy::{Configured, Policy, State, Statement};
 use crate::reference::Reference;
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub answers: &'a Answers,
     /// The second round.
     pub more: &'a Answers,
+    /// What each platform is built on, where some rule asks for it.
+    pub bases: Option<&'a [Bases]>,
     /// What was pinned before, where the reference moves.
     pub previous: Option<Result<&'a Image, &'a ImageError>>,
 }
@@ -67,7 +70,7 @@ pub fn applied<'a>(policy: &'a Policy, reference: &Reference, path: &str, occurr
 pub fn text_case<'a>(reference: &'a Reference, setting: Setting<'a>) -> Case<'a> {
     let Setting { occurrence, platforms, now } = setting;
     let run_as = occurrence.run_as.as_deref();
-    Case { reference, digest: None, tag: None, tag_children: None, image: None, previous: None, run_as, now, platforms }
+    Case { reference, digest: None, tag: None, tag_children: None, image: None, bases: None, previous: None, run_as, now, platforms }
 }
 
 /// A case with all that was asked.
@@ -86,6 +89,7 @@ pub fn full_case<'a>(reference: &'a Reference, facts: &Facts<'a>, setting: Setti
         tag: facts.tag,
         tag_children,
         image,
+        bases: facts.bases,
         previous: facts.previous,
         ..text_case(reference, setting)
     }

@@ -19,6 +19,12 @@ pub const ATTESTATIONS_BYTES: usize = 512 << 20;
 pub const HISTORY_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
+/// Most images that one place may claim as sources of an image: builds with many stages have a dozen.
+pub const BASE_CLAIMS: usize = 20;
+/// Most bases that a policy may have looked for by name and tag: each is asked for in every run that needs one.
+pub const BASE_CANDIDATES: usize = 50;
+/// Most answers about bases that a run remembers: a fleet shares some dozens, and a hostile image can name many.
+pub const BASES_REMEMBERED: usize = 2_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.
 pub const INDEX_DEPTH: usize = 3;
 /// Most bytes of the manifests and configs of one image, over all its platforms: real ones stay below one MiB, and the
@@ -70,6 +76,19 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 pub const REQUEST: Duration = Duration::from_secs(30);
 /// Deadline of a credential helper.
 pub const HELPER: Duration = Duration::from_secs(20);
+/// Largest layer that is read to learn what it unpacks to, in bytes as stored: distributions and language runtimes fit.
+pub const LAYER_BYTES: usize = 256 << 20;
+/// Most bytes that a layer may unpack to: eight times the largest that is read, and some ten seconds of work; a layer of
+/// zeros could else keep us busy for a quarter of a terabyte.
+pub const UNPACKED_BYTES: usize = 2 << 30;
+/// Largest window of a zstd frame, as a power of two in bytes: builders use up to 32 MiB, and a decoder keeps all of it.
+pub const ZSTD_WINDOW_LOG: u32 = 25;
+/// Most layers that are unpacked at once: each may keep a window in memory and a processor busy.
+pub const UNPACKING: usize = 4;
+/// Deadline of one layer with its whole body: the largest at a megabyte a second.
+pub const LAYER: Duration = Duration::from_secs(300);
+/// Bytes of a layer that must come within each [`REQUEST`], so that a drip ends long before [`LAYER`] does.
+pub const LAYER_PROGRESS: usize = 1 << 20;
 /// Attempts of one request, the first included (only for 429, 5xx and resets).
 pub const ATTEMPTS: u32 = 3;
 /// Wait before the second attempt, doubled for each later one; a quarter more or less by chance, so that many don't return at once.

@@ -1,11 +1,14 @@
 //! Verdicts, counts and the one exit code. Everything that a report says and a caller acts on comes from here.
 //! The exit code follows from the outcome, never from how it is printed.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::edit::Edit;
 use crate::finding::{Finding, Level, Status};
+use crate::reference::Reference;
 use crate::registry::KnownBy;
 use crate::source::{Occurrence, Unread};
 
@@ -93,6 +96,8 @@ pub struct Outcome {
     pub edits: Vec<(usize, Edit)>,
     /// Rules that `--no-resolve` left out, by id.
     pub not_evaluated: Vec<&'static str>,
+    /// The bases that were asked for, by tag and by digest.
+    pub bases: BTreeSet<Reference>,
 }
 
 /// The four counts.

@@ -40,11 +40,13 @@ pub struct Needs {
     pub tag: bool,
     /// The image's content.
     pub content: Option<Depth>,
+    /// The image that it is built on; asked for once the content is known.
+    pub base: bool,
 }
 
 impl Needs {
     /// Needs nothing from a registry.
-    pub const NOTHING: Self = Self { digest: false, tag: false, content: None };
+    pub const NOTHING: Self = Self { digest: false, tag: false, content: None, base: false };
 
     /// What either of the two needs.
     #[must_use]
@@ -53,6 +55,7 @@ impl Needs {
             digest: self.digest || other.digest,
             tag: self.tag || other.tag,
             content: self.content.max(other.content),
+            base: self.base || other.base,
         }
     }
 
@@ -202,7 +205,12 @@ impl Answers {
 
     /// What the tag of `reference` names now. `None`: not asked, or no tag.
     pub fn tag(&self, reference: &Reference) -> Option<Result<&Resolved, &RegistryError>> {
-        self.of(reference.repository())?.tags.find(reference.tag()?).map(Result::as_ref)
+        self.tag_of(reference.repository(), reference.tag()?)
+    }
+
+    /// What a tag names now. `None`: not asked.
+    pub fn tag_of(&self, repository: &Repository, tag: &str) -> Option<Result<&Resolved, &RegistryError>> {
+        self.of(repository)?.tags.find(tag).map(Result::as_ref)
     }
 
     /// The image of a digest. `None`: not asked.

@@ -17,7 +17,7 @@ use crate::limits;
 use crate::outcome::Outcome;
 use crate::reference::{LATEST, Repository};
 use crate::registry::layout_writer::Descriptor;
-use crate::registry::{Answer, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
+use crate::registry::{Answer, Manifest, Named, Packed, Referrers, Registry, RegistryError, Target, Unpacked, Want};
 use crate::source::Subject;
 
 /// What a reference may ask a registry for; shown as a layout names it.
@@ -65,7 +65,7 @@ impl<'a> Noting<'a> {
             Subject::Image(reference) => Some(reference),
             Subject::Unresolvable { .. } | Subject::NotAnImage { .. } => None,
         });
-        let named = references.flat_map(|reference| {
+        let named = references.chain(&outcome.bases).flat_map(|reference| {
             let repository = reference.repository();
             let tag = reference.tag().or_else(|| reference.digest().is_none().then_some(LATEST));
             let by_tag = tag.map(|tag| Name::Tag(repository.clone(), tag.to_owned()));
@@ -93,6 +93,10 @@ impl Registry for Noting<'_> {
 
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         self.registry.blob(repository, digest, limit)
+    }
+
+    fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        self.registry.unpacked(repository, layer)
     }
 
     fn referrers<'a>(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order, from the ground up. An entry that ends in `/` is a folder; [`SHARED`] orders its files.
-const HOUSE: [&str; 27] = [
+const HOUSE: [&str; 28] = [
     // ground
     "span.rs",
     "digest.rs",
@@ -21,6 +21,7 @@ const HOUSE: [&str; 27] = [
     "image/",
     "resolve.rs",
     "outline.rs",
+    "bases.rs",
     "inspect.rs",
     "evidence/",
     // verdict
@@ -74,6 +75,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "credentials/",
             "content.rs",
             "referrers.rs",
+            "unpack.rs",
             "memo.rs",
             "blobs.rs",
             "cache/",

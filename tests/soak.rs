@@ -40,6 +40,7 @@ const HANGS: Duration = Duration::from_secs(900);
 const DEADLINES: Deadlines = Deadlines {
     connect: Duration::from_secs(2),
     request: Duration::from_millis(600),
+    layer: Duration::from_secs(20),
     attempts: 3,
     backoff: Duration::from_millis(2),
     retry_after: Duration::from_millis(1_100),

@@ -12,7 +12,17 @@ use crate::digest::Digest;
 use crate::limits;
 
 static SHAPE: Shape = Shape {
-    known: &["created", "author", "architecture", "os", "variant", "config", "rootfs", "history"],
+    known: &[
+        "created",
+        "author",
+        "architecture",
+        "os",
+        "variant",
+        "config",
+        "rootfs",
+        "history",
+        "moby.buildkit.buildinfo.v1",
+    ],
     below: &[("config", &SETTINGS), ("rootfs", &ROOTFS), ("history", &ENTRY)],
     rest: &FREE,
 };
@@ -68,6 +78,8 @@ pub struct Config {
     pub diff_ids: Vec<Digest>,
     /// How it came about, base first.
     pub history: Vec<History>,
+    /// `moby.buildkit.buildinfo.v1`: the sources of the build, as BuildKit 0.10 and 0.11 recorded them.
+    pub build_info: Option<String>,
 }
 
 /// One step of a build.
@@ -92,6 +104,8 @@ struct Raw {
     rootfs: Option<Rootfs>,
     #[serde(default, deserialize_with = "strict::at_most::<{ limits::HISTORY_ENTRIES }, _, _>")]
     history: Vec<History>,
+    #[serde(rename = "moby.buildkit.buildinfo.v1")]
+    build_info: Option<serde_json::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -152,6 +166,7 @@ impl Config {
             healthcheck: settings.healthcheck.map(|check| check.test).unwrap_or_default(),
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
             history: raw.history,
+            build_info: raw.build_info.and_then(|value| value.as_str().map(str::to_owned)),
         })
     }
 

@@ -1,9 +1,12 @@
 //! What an image is made of: index, manifests per platform, layers, sizes. Read from hashed bytes only.
 //! It refuses what two readers could read differently: both `layers` and `manifests`, doubled keys, schema 1.
 
+pub mod base;
+pub mod base_claim;
 mod config;
 mod document;
 mod load;
+pub mod materials;
 mod strict;
 
 use std::collections::BTreeMap;

@@ -19,9 +19,10 @@ use crate::reference::{Reference, Repository};
 use crate::registry::blobs;
 use crate::registry::content::{MEDIA_TYPES, check_body, check_media_type, plain};
 use crate::registry::referrers::{List, fallback_tag};
+use crate::registry::unpack::Unpacking;
 use crate::registry::{
-    Answer, KnownBy, Manifest, Named, Referrer, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
-    in_words,
+    Answer, KnownBy, Manifest, Named, Packed, Referrer, Referrers, ReferrersFrom, Registry, RegistryError, Target,
+    Unpacked, Want, in_words,
 };
 
 /// Docker and containerd write the whole name here, and only the tag into the other one.
@@ -321,19 +322,33 @@ impl Layout {
         serde_json::from_slice(&bytes).map_err(|error| local(&path, error.to_string()))
     }
 
-    /// A regular file inside the layout; neither it nor a folder on the way may lead out.
     fn read_file(&self, path: &Path, limit: usize) -> Result<Bytes, RegistryError> {
+        let mut bytes = Vec::new();
+        let read = self.open_file(path)?.take(limit as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|error| local(path, in_words(&error)))?;
+        if bytes.len() > limit {
+            return Err(RegistryError::TooLarge { place: path.display().to_string(), limit });
+        }
+        Ok(bytes.into())
+    }
+
+    /// A regular file inside the layout; neither it nor a folder on the way may lead out.
+    fn open_file(&self, path: &Path) -> Result<File, RegistryError> {
         let wrong = |error: std::io::Error| local(path, in_words(&error));
         let inside = path.canonicalize().map_err(wrong)?.starts_with(&self.root);
         if !inside || !fs::symlink_metadata(path).map_err(wrong)?.is_file() {
             return Err(local(path, "not a regular file of the layout"));
         }
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes)).map_err(wrong)?;
-        if bytes.len() > limit {
-            return Err(RegistryError::TooLarge { place: path.display().to_string(), limit });
-        }
-        Ok(bytes.into())
+        File::open(path).map_err(wrong)
+    }
+
+    async fn unpack(&self, repository: &Repository, layer: Packed<'_>) -> Result<Unpacked, RegistryError> {
+        self.find(repository, Target::Digest(layer.digest))?;
+        let path = self.path(layer.digest);
+        let unpacking = Unpacking::new(&path.display().to_string(), layer)?;
+        let file = self.open_file(&path)?;
+        let reading = tokio::task::spawn_blocking(move || unpacking.read(file));
+        reading.await.map_err(|_| local(&path, "it can't be unpacked"))?
     }
 
     fn named(&self, repository: &Repository, target: Target<'_>) -> Result<Named, RegistryError> {
@@ -342,7 +357,7 @@ impl Layout {
     }
 }
 
-/// The disk answers at once, so its futures are ready when they are made; a digest always comes with its content.
+/// The disk answers at once, so its futures are ready when they are made, but for the one that takes work; a digest always comes with its content.
 impl Registry for Layout {
     fn name<'a>(&'a self, repository: &'a Repository, target: Target<'a>, _: Want) -> Answer<'a, Named> {
         Box::pin(async move { self.named(repository, target) })
@@ -350,6 +365,10 @@ impl Registry for Layout {
 
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes> {
         Box::pin(async move { self.read_blob(&self.find(repository, Target::Digest(digest))?, limit) })
+    }
+
+    fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        Box::pin(self.unpack(repository, layer))
     }
 
     fn referrers<'a>(

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use crate::digest::Digest;
 use crate::limits;
 use crate::reference::Repository;
-use crate::registry::{Manifest, Referrers, RegistryError};
+use crate::registry::{Manifest, Packed, Referrers, RegistryError, Unpacked};
 
 /// The memory of one run; errors are remembered too, so that a run does not contradict itself.
 #[derive(Default)]
@@ -35,6 +35,8 @@ struct Shelf {
     blobs: Table<(Digest, usize), Bytes>,
     /// The artifact type is that which the list was asked for; `None` is the whole list.
     referrers: Table<(Digest, Option<String>), Referrers>,
+    /// All that the manifest says is part of the key: another one may say another size, or compression.
+    unpacked: Table<(Digest, u64, String), Unpacked>,
     bytes: usize,
 }
 
@@ -53,6 +55,10 @@ const MANIFESTS: Kind<Digest, Manifest> =
 const BLOBS: Kind<(Digest, usize), Bytes> = Kind { table: |shelf| &mut shelf.blobs, weight: Bytes::len };
 const REFERRERS: Kind<(Digest, Option<String>), Referrers> =
     Kind { table: |shelf| &mut shelf.referrers, weight: Referrers::weight };
+const UNPACKED: Kind<(Digest, u64, String), Unpacked> = Kind {
+    table: |shelf| &mut shelf.unpacked,
+    weight: |unpacked| size_of::<Unpacked>() + unpacked.diff_id.as_str().len(),
+};
 
 impl Memo {
     /// The manifest, read by the first that asks.
@@ -108,6 +114,20 @@ impl Memo {
         F: Future<Output = Result<Referrers, RegistryError>>,
     {
         self.once(repository, &REFERRERS, (subject.clone(), kind.map(str::to_owned)), read).await
+    }
+
+    /// What a layer unpacks to, read by the first that asks.
+    pub(crate) async fn unpacked<F>(
+        &self,
+        repository: &Repository,
+        layer: Packed<'_>,
+        read: impl FnOnce() -> F,
+    ) -> Result<Unpacked, RegistryError>
+    where
+        F: Future<Output = Result<Unpacked, RegistryError>>,
+    {
+        let key = (layer.digest.clone(), layer.size, layer.media_type.to_owned());
+        self.once(repository, &UNPACKED, key, read).await
     }
 
     /// Lets go of everything of `repository`.

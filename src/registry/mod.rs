@@ -15,6 +15,7 @@ mod referrers;
 pub mod registries_conf;
 pub mod router;
 pub mod settings;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -150,6 +151,26 @@ pub struct Referrer {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// A layer as its manifest describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Packed<'a> {
+    /// Digest of the bytes as they are stored, mostly compressed.
+    pub digest: &'a Digest,
+    /// Their number.
+    pub size: u64,
+    /// Their media type, which says how they are compressed.
+    pub media_type: &'a str,
+}
+
+/// What a layer unpacks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpacked {
+    /// SHA-256 of the tar; what an image's config calls the layer's `diff_id`, found by hashing.
+    pub diff_id: Digest,
+    /// Bytes of the tar.
+    pub size: u64,
+}
+
 /// Where manifests and blobs come from. Implementations hash all that they hand out.
 pub trait Registry: Send + Sync {
     /// What `target` names in `repository`. `Want::Content` always brings the manifest.
@@ -157,6 +178,12 @@ pub trait Registry: Send + Sync {
 
     /// The blob of that digest, at most `limit` bytes long.
     fn blob<'a>(&'a self, repository: &'a Repository, digest: &'a Digest, limit: usize) -> Answer<'a, Bytes>;
+
+    /// What `layer` unpacks to, by reading it once, whole, without keeping it.
+    ///
+    /// There is an answer only if the stored bytes have the digest and the size that `layer` says, and are compressed
+    /// as its media type says and in no other way.
+    fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked>;
 
     /// The manifests that are listed as referring to `subject`; with `kind`, without those of another artifact type
     /// (one that states none stays, since its manifest may).

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::digest::Digest;
+use crate::limits;
 use crate::reference::Repository;
 use crate::registry::cache::{Cache, Origin};
 use crate::registry::credentials::Credentials;
@@ -17,7 +19,9 @@ use crate::registry::http::{Deadlines, Proxies};
 use crate::registry::layout::Layout;
 use crate::registry::memo::Memo;
 use crate::registry::settings::{Entry, Settings};
-use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want, referrers};
+use crate::registry::{
+    Answer, KnownBy, Manifest, Named, Packed, Referrers, Registry, RegistryError, Target, Unpacked, Want, referrers,
+};
 
 /// All registries of a run behind one seam; nothing of the same repository and digest is read twice.
 pub struct Router {
@@ -26,6 +30,8 @@ pub struct Router {
     layouts: HashMap<PathBuf, OnceLock<Result<Layout, RegistryError>>>,
     memo: Memo,
     cache: Option<Cache>,
+    /// Of layers that are unpacked.
+    unpacking: Semaphore,
 }
 
 impl Router {
@@ -40,7 +46,8 @@ impl Router {
         let settings = Arc::new(settings);
         let layouts = settings.layouts().map(|path| (path.to_owned(), OnceLock::new())).collect();
         let http = Http::new(Arc::clone(&settings), credentials, deadlines, proxies);
-        Self { settings, http, layouts, memo: Memo::default(), cache }
+        let unpacking = Semaphore::new(limits::UNPACKING);
+        Self { settings, http, layouts, memo: Memo::default(), cache, unpacking }
     }
 
     /// What the hosts that were asked said that they still grant.
@@ -216,6 +223,17 @@ impl Registry for Router {
                 Ok(bytes)
             };
             self.memo.blob(repository, digest, limit, read).await
+        })
+    }
+
+    fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        Box::pin(async move {
+            let read = || async {
+                let source = self.source(repository)?;
+                let _turn = self.unpacking.acquire().await.expect("it is never closed");
+                source.unpacked(repository, layer).await
+            };
+            self.memo.unpacked(repository, layer, read).await
         })
     }
 

@@ -1,18 +1,42 @@
 //! Examples that the docs show and the tests run: settings, a reference, the facts, and what the rule says.
 //! An example that is not true fails the build.
 
+/// The clock of every example.
+pub const NOW: &str = "2026-11-20T00:00:00Z";
+
 /// What is known of the image in an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// What the tag names now.
     pub tag: Option<&'static str>,
-    /// Each platform of the image, and the compressed bytes of its layers.
+    /// Each platform of the image, and the compressed bytes of its first layer.
     pub platforms: &'static [(&'static str, u64)],
+    /// Compressed bytes of the layers above the first, the same on every platform.
+    pub more_layers: &'static [u64],
+    /// What stands in every platform's config beside its platform, as a JSON mapping.
+    pub config: Option<&'static str>,
+    /// Annotations of every platform's manifest, as a JSON mapping.
+    pub annotations: Option<&'static str>,
+    /// In `pin --update`: the platforms of the image that was pinned before, and the bytes of their layers.
+    pub previous: &'static [(&'static str, u64)],
+    /// The user that the workload names.
+    pub run_as_user: Option<&'static str>,
+    /// Whether the workload refuses root (`runAsNonRoot`), where it says so.
+    pub run_as_non_root: Option<bool>,
 }
 
 impl Facts {
-    /// Nothing is known, and nothing is needed.
-    pub const NONE: Self = Self { tag: None, platforms: &[] };
+    /// Nothing is known, and nothing is needed; what an example knows is written before `..Facts::NONE`.
+    pub const NONE: Self = Self {
+        tag: None,
+        platforms: &[],
+        more_layers: &[],
+        config: None,
+        annotations: None,
+        previous: &[],
+        run_as_user: None,
+        run_as_non_root: None,
+    };
 }
 
 /// One example of a rule.
@@ -35,19 +59,19 @@ pub(crate) mod testing {
 
     use bytes::Bytes;
 
-    use super::Example;
+    use super::{Example, Facts, NOW};
     use crate::digest::{Algorithm, Digest};
     use crate::image::{Depth, Image, load};
     use crate::reference::{Reference, Repository};
     use crate::registry::{
-        Answer, KnownBy, Manifest, Named, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+        Answer, KnownBy, Manifest, Named, Packed, Referrers, ReferrersFrom, Registry, RegistryError, Target, Unpacked,
+        Want,
     };
     use crate::rule::setting::Settings;
     use crate::rule::{Case, Judgement, Rule};
+    use crate::source::RunAs;
     use crate::span::Span;
 
-    /// The clock of every example.
-    pub(crate) const NOW: &str = "2026-11-20T00:00:00Z";
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -78,44 +102,98 @@ pub(crate) mod testing {
             Box::pin(async { blob })
         }
 
+        fn unpacked<'a>(&'a self, _: &'a Repository, _: Packed<'a>) -> Answer<'a, Unpacked> {
+            Box::pin(async { Err(RegistryError::NotFound { place: "the shelf".to_owned() }) })
+        }
+
         fn referrers<'a>(&'a self, _: &'a Repository, _: &'a Digest, _: Option<&'a str>) -> Answer<'a, Referrers> {
             Box::pin(async { Ok(Referrers { found: Vec::new(), from: ReferrersFrom::Api }) })
         }
     }
 
+    /// One platform of an image, as a test makes it.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Made<'a> {
+        /// `os/architecture[/variant]`.
+        pub(crate) platform: &'a str,
+        /// Compressed bytes of its layers, base first.
+        pub(crate) layers: &'a [u64],
+        /// What stands in its config beside the platform, as a JSON mapping.
+        pub(crate) config: &'a str,
+        /// Annotations of its manifest, as a JSON mapping.
+        pub(crate) manifest: &'a str,
+        /// Annotations of its entry in the index, as a JSON mapping.
+        pub(crate) entry: &'a str,
+    }
+
+    impl Made<'_> {
+        /// An image for `linux/amd64` of one small layer, whose config says nothing.
+        pub(crate) const PLAIN: Made<'static> =
+            Made { platform: "linux/amd64", layers: &[1], config: "{}", manifest: "{}", entry: "{}" };
+    }
+
     /// An index of these platforms, each with one layer of that many bytes.
     pub(crate) fn index(platforms: &[(&str, u64)]) -> Image {
+        let platforms: Vec<_> = platforms.iter().map(|(platform, size)| (*platform, [*size])).collect();
+        let made = platforms.iter().map(|(platform, layers)| Made { platform, layers, ..Made::PLAIN });
+        index_of(&made.collect::<Vec<_>>(), "{}")
+    }
+
+    /// An index of these, with these annotations (a JSON mapping), read as deep as any rule needs.
+    pub(crate) fn index_of(platforms: &[Made], annotations: &str) -> Image {
         let mut shelf = Shelf(HashMap::new());
         let children: Vec<String> = platforms
             .iter()
-            .map(|(platform, size)| {
-                let child = single_in(&mut shelf, platform, *size);
-                let (digest, size) = (child.digest(), child.bytes().len());
-                let platform = platform_json(platform);
-                format!(r#"{{"mediaType":"{IMAGE}","digest":"{digest}","size":{size},"platform":{platform}}}"#)
+            .map(|made| {
+                let child = put(&mut shelf, made);
+                let (digest, size, entry) = (child.digest(), child.bytes().len(), made.entry);
+                let platform = platform_json(made.platform);
+                format!(
+                    r#"{{"mediaType":"{IMAGE}","digest":"{digest}","size":{size},"platform":{platform},"annotations":{entry}}}"#
+                )
             })
             .collect();
-        let body = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, children.join(","));
+        let children = children.join(",");
+        let body = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{children}],"annotations":{annotations}}}"#
+        );
         let top = shelf.put(INDEX, body);
-        read(&shelf, &top, Depth::Configs)
+        read(&shelf, &top, Depth::Details)
     }
 
     /// An image without an index; its platform is known only where `depth` reads the config.
     pub(crate) fn single(platform: &str, size: u64, depth: Depth) -> Image {
+        single_of(&Made { platform, layers: &[size], ..Made::PLAIN }, depth)
+    }
+
+    /// An image without an index, read as deep as that.
+    pub(crate) fn single_of(made: &Made, depth: Depth) -> Image {
         let mut shelf = Shelf(HashMap::new());
-        let top = single_in(&mut shelf, platform, size);
+        let top = put(&mut shelf, made);
         read(&shelf, &top, depth)
     }
 
-    fn single_in(shelf: &mut Shelf, platform: &str, size: u64) -> Manifest {
-        let config = shelf.put("config", platform_json(platform));
-        let layer = Digest::sha256(platform.as_bytes());
+    fn put(shelf: &mut Shelf, made: &Made) -> Manifest {
+        let mut config = mapping(&platform_json(made.platform));
+        config.extend(mapping(made.config));
+        let config = shelf.put("config", serde_json::Value::Object(config).to_string());
+        let layer = |(at, size): (usize, &u64)| {
+            let digest = Digest::sha256(format!("{} {at}", made.platform).as_bytes());
+            format!(r#"{{"mediaType":"x/y","digest":"{digest}","size":{size}}}"#)
+        };
+        let layers: Vec<String> = made.layers.iter().enumerate().map(layer).collect();
         let body = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{{"mediaType":"x/y","digest":"{}","size":{}}},"layers":[{{"mediaType":"x/y","digest":"{layer}","size":{size}}}]}}"#,
+            r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{{"mediaType":"x/y","digest":"{}","size":{}}},"layers":[{}],"annotations":{}}}"#,
             config.digest(),
             config.bytes().len(),
+            layers.join(","),
+            made.manifest,
         );
         shelf.put(IMAGE, body)
+    }
+
+    fn mapping(text: &str) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn platform_json(platform: &str) -> String {
@@ -155,6 +233,7 @@ pub(crate) mod testing {
             tag: None,
             tag_children: None,
             image: None,
+            bases: None,
             previous: None,
             run_as: None,
             now: NOW.parse().expect("a time"),
@@ -167,12 +246,33 @@ pub(crate) mod testing {
         rule.check(&case(&reference(text)))
     }
 
+    /// The image of an example, where it has one.
+    fn image(facts: &Facts, platforms: &[(&str, u64)]) -> Option<Image> {
+        let layers = |size: &u64| std::iter::once(size).chain(facts.more_layers).copied().collect::<Vec<_>>();
+        let platforms: Vec<_> = platforms.iter().map(|(platform, size)| (platform, layers(size))).collect();
+        let made = platforms.iter().map(|(platform, layers)| Made {
+            platform,
+            layers,
+            config: facts.config.unwrap_or("{}"),
+            manifest: facts.annotations.unwrap_or("{}"),
+            entry: "{}",
+        });
+        (!platforms.is_empty()).then(|| index_of(&made.collect::<Vec<_>>(), "{}"))
+    }
+
     /// Runs one example.
     pub(crate) fn run(rule: &dyn Rule, example: &Example) {
-        let reference = reference(example.reference);
-        let tag = example.facts.tag.map(|tag| Digest::parse(tag).expect("a digest"));
-        let image = (!example.facts.platforms.is_empty()).then(|| index(example.facts.platforms));
-        let case = Case { tag: tag.as_ref().map(Ok), image: image.as_ref().map(Ok), ..case(&reference) };
+        let (reference, facts) = (reference(example.reference), &example.facts);
+        let tag = facts.tag.map(|tag| Digest::parse(tag).expect("a digest"));
+        let (image, previous) = (image(facts, facts.platforms), image(facts, facts.previous));
+        let run_as = RunAs { user: facts.run_as_user.map(str::to_owned), non_root: facts.run_as_non_root };
+        let case = Case {
+            tag: tag.as_ref().map(Ok),
+            image: image.as_ref().map(Ok),
+            previous: previous.as_ref().map(Ok),
+            run_as: Some(&run_as).filter(|run_as| **run_as != RunAs::default()),
+            ..case(&reference)
+        };
         match (rule.check(&case), example.says) {
             (Judgement::Satisfied, None) => {}
             (Judgement::Violated(problem), Some(says)) => assert_eq!(problem.message, says, "{}", example.reference),

@@ -29,13 +29,13 @@ To satisfy it, use a smaller base, build in stages, and leave out caches and too
         Example {
             settings: "{max: 500MiB}",
             reference: "nginx:1.25",
-            facts: Facts { tag: None, platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)] },
+            facts: Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE },
             says: None,
         },
         Example {
             settings: "{max: 65MiB}",
             reference: "nginx:1.25",
-            facts: Facts { tag: None, platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)] },
+            facts: Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE },
             says: Some(
                 "linux/amd64 has 66.7 MiB (70000000 bytes) of compressed layers, more than the maximum of 65MiB",
             ),

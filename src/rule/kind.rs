@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::example::Example;
+use super::example::{Example, Facts, NOW};
 use super::setting::size_text;
 
 /// One kind of rule.
@@ -45,12 +45,7 @@ impl RuleKind {
                 "\n## {verdict}\n\n```yaml\n{}: {}\n```\n\n`{}`",
                 self.id, example.settings, example.reference
             );
-            if let Some(tag) = example.facts.tag {
-                let _ = write!(page, ", where the tag names `{tag}` now");
-            }
-            for (platform, bytes) in example.facts.platforms {
-                let _ = write!(page, "\n- {platform}: {} of layers", size_text(*bytes));
-            }
+            page.push_str(&known(&example.facts));
             match example.says {
                 Some(says) => {
                     let _ = write!(page, "\n\n> {says}\n");
@@ -60,4 +55,38 @@ impl RuleKind {
         }
         page
     }
+}
+
+/// What an example says of its image: what the tag names, then a list.
+fn known(facts: &Facts) -> String {
+    let mut text = String::new();
+    if let Some(tag) = facts.tag {
+        let _ = write!(text, ", where the tag names `{tag}` now");
+    }
+    for (platform, bytes) in facts.platforms {
+        let _ = write!(text, "\n- {platform}: {} of layers", size_text(bytes + facts.more_layers.iter().sum::<u64>()));
+        if !facts.more_layers.is_empty() {
+            let layers = std::iter::once(bytes).chain(facts.more_layers).map(|bytes| size_text(*bytes));
+            let _ = write!(text, " ({})", layers.collect::<Vec<_>>().join(", "));
+        }
+    }
+    for (platform, _) in facts.previous {
+        let _ = write!(text, "\n- pinned before: {platform}");
+    }
+    if let Some(config) = facts.config {
+        let _ = write!(text, "\n- config: `{config}`");
+        if config.contains("\"created\"") {
+            let _ = write!(text, "\n- judged on {}", &NOW[..10]);
+        }
+    }
+    if let Some(annotations) = facts.annotations {
+        let _ = write!(text, "\n- annotations: `{annotations}`");
+    }
+    if let Some(user) = facts.run_as_user {
+        let _ = write!(text, "\n- its workload runs it as `{user}`");
+    }
+    if let Some(non_root) = facts.run_as_non_root {
+        let _ = write!(text, "\n- its workload says `runAsNonRoot: {non_root}`");
+    }
+    text
 }

@@ -17,7 +17,9 @@ pub mod trusted_registry;
 use jiff::Timestamp;
 
 use crate::digest::Digest;
+use crate::image::base::Bases;
 use crate::image::{Image, ImageError, Platform};
+use crate::pattern::Patterns;
 use crate::reference::Reference;
 use crate::registry::RegistryError;
 use crate::source::RunAs;
@@ -38,6 +40,8 @@ pub struct Case<'a> {
     pub tag_children: Option<Result<&'a [Digest], &'a ImageError>>,
     /// The image's content.
     pub image: Option<Result<&'a Image, &'a ImageError>>,
+    /// What each platform is built on, by the digests of their manifests.
+    pub bases: Option<&'a [Bases]>,
     /// In `pin --update`, where a reference moves: what was pinned before, with the configs.
     pub previous: Option<Result<&'a Image, &'a ImageError>>,
     /// As whom the workload runs the image, where its file says so.
@@ -75,6 +79,15 @@ pub enum Judgement {
     Undecided(Problem),
 }
 
+/// Which images a rule wants to have compared with those that it judges.
+#[derive(Clone, Debug, Default)]
+pub struct BaseSearch {
+    /// The bases that may be asked for; `None` leaves it to where the image comes from.
+    pub allow: Option<Patterns>,
+    /// Those that are compared with every image.
+    pub candidates: Vec<Reference>,
+}
+
 /// A rule with its settings.
 pub trait Rule: Send + Sync + std::fmt::Debug {
     /// The key in the policy, the file's name, the anchor in the docs.
@@ -82,6 +95,11 @@ pub trait Rule: Send + Sync + std::fmt::Debug {
 
     /// What it needs to know.
     fn needs(&self) -> Needs;
+
+    /// Where it looks for bases, where it needs them.
+    fn search(&self) -> Option<&BaseSearch> {
+        None
+    }
 
     /// What it says of `case`.
     fn check(&self, case: &Case<'_>) -> Judgement;

@@ -27,13 +27,13 @@ To satisfy it, use a tag that was built for all of them, or build and push the m
         Example {
             settings: "{require: [linux/amd64, linux/arm64]}",
             reference: "nginx:1.25",
-            facts: Facts { tag: None, platforms: &[("linux/amd64", 70_000_000), ("linux/arm64/v8", 68_000_000)] },
+            facts: Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64/v8", 68_000_000)], ..Facts::NONE },
             says: None,
         },
         Example {
             settings: "{require: [linux/amd64, linux/arm64]}",
             reference: "nginx:1.25",
-            facts: Facts { tag: None, platforms: &[("linux/amd64", 70_000_000)] },
+            facts: Facts { platforms: &[("linux/amd64", 70_000_000)], ..Facts::NONE },
             says: Some("the image lacks linux/arm64; it has linux/amd64"),
         },
     ],

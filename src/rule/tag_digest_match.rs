@@ -12,7 +12,7 @@ use crate::registry::RegistryError;
 use crate::span::Span;
 
 const FACTS: Facts =
-    Facts { tag: Some("sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), platforms: &[] };
+    Facts { tag: Some("sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), ..Facts::NONE };
 
 /// What people read about it.
 pub const KIND: RuleKind = RuleKind {

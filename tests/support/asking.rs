@@ -26,6 +26,7 @@ pub const DIGEST: &str = "Docker-Content-Digest";
 pub const FAST: Deadlines = Deadlines {
     connect: Duration::from_secs(2),
     request: Duration::from_millis(1_500),
+    layer: Duration::from_secs(20),
     attempts: 3,
     backoff: Duration::from_millis(5),
     retry_after: Duration::from_secs(3),

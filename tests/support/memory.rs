@@ -11,7 +11,7 @@ use bytes::Bytes;
 use plimsoll::digest::Digest;
 use plimsoll::reference::Repository;
 use plimsoll::registry::{
-    Answer, KnownBy, Manifest, Named, Referrers, ReferrersFrom, Registry, RegistryError, Target, Want,
+    Answer, KnownBy, Manifest, Named, Packed, Referrers, ReferrersFrom, Registry, RegistryError, Target, Unpacked, Want,
 };
 use serde_json::json;
 
@@ -140,6 +140,14 @@ impl Registry for Memory {
             found.ok_or_else(|| RegistryError::NotFound { place: "memory".to_owned() })
         })
     }
+
+    fn unpacked<'a>(&'a self, _: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        Box::pin(async move {
+            self.note(format!("unpacked {}", layer.digest));
+            Err(RegistryError::NotFound { place: "memory".to_owned() })
+        })
+    }
+
     fn referrers<'a>(&'a self, _: &'a Repository, subject: &'a Digest, _: Option<&'a str>) -> Answer<'a, Referrers> {
         Box::pin(async move {
             self.note(format!("referrers {subject}"));

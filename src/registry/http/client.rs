@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -78,6 +79,8 @@ pub(crate) struct Response {
     place: String,
     deadline: Instant,
     after: Duration,
+    /// Time for the body of a layer.
+    layer: Duration,
     /// Held until the body is read or let go.
     permit: Permit,
     /// Whether a redirect led to another origin.
@@ -162,7 +165,8 @@ impl Client {
             permit.rest(wait);
         }
         let secrets = Arc::clone(&self.secrets);
-        Ok(Response { inner, place, deadline, after, permit, left, anonymous: false, authorized, secrets })
+        let layer = self.deadlines.layer;
+        Ok(Response { inner, place, deadline, after, layer, permit, left, anonymous: false, authorized, secrets })
     }
 
     /// The answer at the end of all redirects, and whether another origin gave it.
@@ -254,6 +258,29 @@ impl Response {
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
+    }
+
+    /// The body of a layer, sent on piece by piece for as long as it makes headway, or until nobody wants more of it.
+    /// The time that the receiver takes is not the registry's.
+    pub(crate) async fn pour(mut self, to: &mpsc::Sender<Bytes>) -> Result<(), Failure> {
+        let (end, whole, stall) = (Instant::now() + self.layer, self.layer, self.after);
+        let (mut patience, mut wanted) = (stall, limits::LAYER_PROGRESS);
+        loop {
+            let since = Instant::now();
+            (self.deadline, self.after) = match since + patience {
+                headway if headway < end => (headway, stall),
+                _ => (end, whole),
+            };
+            let Some(piece) = self.piece().await? else { return Ok(()) };
+            patience = patience.saturating_sub(since.elapsed());
+            wanted = wanted.saturating_sub(piece.len());
+            if wanted == 0 {
+                (patience, wanted) = (stall, limits::LAYER_PROGRESS);
+            }
+            if to.send(piece).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {

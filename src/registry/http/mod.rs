@@ -13,6 +13,7 @@ mod claim;
 mod client;
 mod desk;
 mod endpoint;
+mod layers;
 mod pace;
 mod permit;
 mod pool;
@@ -35,8 +36,11 @@ pub use proxy::{Proxies, ProxyError, RawProxies};
 pub struct Deadlines {
     /// Time to connect.
     pub connect: Duration,
-    /// One request, from the name look-up to the last byte of its body, redirects included.
+    /// One request, from the name look-up to the last byte of its body, redirects included. Of a layer: up to its first
+    /// byte, and then for each `limits::LAYER_PROGRESS` bytes.
     pub request: Duration,
+    /// The body of one layer.
+    pub layer: Duration,
     /// Attempts of one request, the first included.
     pub attempts: u32,
     /// The wait before the second attempt, where the registry names none; doubled for each later one.
@@ -50,6 +54,7 @@ impl Deadlines {
     pub const STANDARD: Self = Self {
         connect: limits::CONNECT,
         request: limits::REQUEST,
+        layer: limits::LAYER,
         attempts: limits::ATTEMPTS,
         backoff: limits::BACKOFF,
         retry_after: limits::RETRY_AFTER,

@@ -19,9 +19,11 @@ use crate::registry::http::auth::{Auth, Read};
 use crate::registry::http::client::{Client, Failure, Response};
 use crate::registry::http::endpoint::Endpoint;
 use crate::registry::http::quota::Quota;
-use crate::registry::http::{Deadlines, Proxies, referrers};
+use crate::registry::http::{Deadlines, Proxies, layers, referrers};
 use crate::registry::settings::Settings;
-use crate::registry::{Answer, KnownBy, Manifest, Named, Referrers, Registry, RegistryError, Target, Want};
+use crate::registry::{
+    Answer, KnownBy, Manifest, Named, Packed, Referrers, Registry, RegistryError, Target, Unpacked, Want,
+};
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -197,6 +199,10 @@ impl Registry for Http {
             }
             Err(passed.last_word(repository))
         })
+    }
+
+    fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        Box::pin(layers::unpacked(self, repository, layer))
     }
 
     fn referrers<'a>(
