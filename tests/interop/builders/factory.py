@@ -11,6 +11,8 @@ DEBIAN = "library/debian:12-slim"
 GOLANG, SIBLING = "library/golang:1.25", "library/golang:1.26"
 STATIC, ALPINE = "library/static:latest", "library/alpine:3.20"
 REDHAT, DECOY = "library/redhat:9", "library/ubuntu:24.04"
+# An image's own word makes plimsoll ask the image's own registry alone, and buildah packs a base's layers anew for another.
+FAR = ["buildah-far", "buildah-recompressed"]
 BASES = [DEBIAN, GOLANG, SIBLING, STATIC, ALPINE, REDHAT, DECOY]
 AMD64, ARM64 = "linux/amd64", "linux/arm64"
 NAME, DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
@@ -42,10 +44,10 @@ class Made:
 
 
 class Factory:
-    """Builds everything into two registries: `hub` has the bases, `apps` what was built on them."""
+    """Builds everything into two registries: `hub` has the bases and most of what was built on them, `far` the rest."""
 
-    def __init__(self, programs, hub, apps, stack):
-        self.programs, self.hub, self.apps = programs, hub, apps
+    def __init__(self, programs, hub, far, stack):
+        self.programs, self.hub, self.far = programs, hub, far
         self.made = {}
         self.buildkit = None
         if BuildKit.here():
@@ -58,7 +60,7 @@ class Factory:
 
     def app(self, name):
         """The reference of an image."""
-        return f"{self.apps.host}/app/{name}:1"
+        return f"{(self.far if name in FAR else self.hub).host}/app/{name}:1"
 
     def now(self, tag):
         """What a base's tag names now."""
@@ -122,6 +124,7 @@ class Factory:
                 ("buildah-squash", "buildah bud --squash", DEBIAN, ["--squash"]),
                 ("buildah-docker", "buildah bud --format docker", DEBIAN, ["--format", "docker"]),
                 ("buildah-recompressed", "buildah bud, the base compressed by crane", STATIC, []),
+                ("buildah-far", "buildah bud, to another registry than the base's", DEBIAN, []),
                 ("buildah-two-levels", "buildah bud on a base with a base", GOLANG, []),
                 ("buildah-docker-two-levels", "the same with --format docker", GOLANG, ["--format", "docker"]),
                 ("buildah-on-docker", "buildah bud on a base of Docker's media types", REDHAT, []),
@@ -220,7 +223,7 @@ class Factory:
 
     def mixed(self):
         """An index whose platforms stand on different bases."""
-        child = f"{self.apps.host}/app/mixed:arm64"
+        child = f"{self.hub.host}/app/mixed:arm64"
         self.programs.append(child, [self.content("mixed")], "--base", f"{self.base(STATIC)}-arm64")
         self.programs.index(self.app("mixed"), [self.app("buildah-docker"), child])
         self.keep("mixed", "crane index append: each platform on another base",
@@ -240,7 +243,7 @@ class Factory:
         config = json.loads((folder / manifest["config"]["digest"].split(":")[1]).read_bytes())
         config["rootfs"]["diff_ids"][0] = diff_ids(part)[0]
         config["history"] = []
-        pusher = Pusher(self.apps)
+        pusher = Pusher(self.hub)
         for blob in manifest["layers"]:
             pusher.blob("app/liar-diff-ids", (folder / blob["digest"].split(":")[1]).read_bytes())
         manifest["config"].update(pusher.blob("app/liar-diff-ids", json.dumps(config).encode()))

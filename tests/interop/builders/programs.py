@@ -191,11 +191,19 @@ class BuildKit:
     def __init__(self, programs):
         self.programs, self.folder = programs, programs.place("buildkit")
         self.address = f"unix://{self.folder}/sock"
-        config = [f'root = "{self.folder}/root"', "[grpc]", f'address = ["{self.address}"]',
-                  "[worker.containerd]", "enabled = false", "[worker.oci]", "enabled = true", 'snapshotter = "native"']
-        for registry in programs.registries:
-            config += [f'[registry."{registry.host}"]', "http = true"]
-        (self.folder / "config.toml").write_text("\n".join(config) + "\n")
+        config = f"""root = "{self.folder}/root"
+[grpc]
+address = ["{self.address}"]
+[otel]
+socketPath = "{self.folder}/otel"
+[worker.containerd]
+enabled = false
+[worker.oci]
+enabled = true
+snapshotter = "native"
+"""
+        config += "".join(f'[registry."{registry.host}"]\nhttp = true\n' for registry in programs.registries)
+        (self.folder / "config.toml").write_text(config)
         self.log = self.folder / "log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(["buildkitd", "--config", self.folder / "config.toml"], stdout=log,
