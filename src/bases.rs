@@ -406,9 +406,11 @@ impl<'a> Book<'a> {
                 Name::Digest(digest) => Target::Digest(digest),
             };
             let named = self.registry.name(repository, target, Want::Content).await?;
-            let unsound = |reason: &str| ImageError::Unsound { digest: named.digest.clone(), reason: reason.to_owned() };
+            let unsound =
+                |reason: &str| ImageError::Unsound { digest: named.digest.clone(), reason: reason.to_owned() };
             let manifest = named.manifest.as_ref().filter(|manifest| *manifest.digest() == named.digest);
-            let manifest = manifest.ok_or_else(|| unsound("the registry named it but gave no content of that digest"))?;
+            let manifest =
+                manifest.ok_or_else(|| unsound("the registry named it but gave no content of that digest"))?;
             match &name {
                 Name::Digest(asked) if !asked.fits(manifest.bytes()) => Err(unsound("its bytes do not hash to it")),
                 _ => Ok(manifest.clone()),
@@ -604,7 +606,8 @@ fn merge(all: &mut Vec<Known>, known: Known) {
     let same = |other: &&mut Known| {
         let named = (&other.repository, &other.tag) == (&known.repository, &known.tag);
         // A claim without a digest is of whatever is proved under its name.
-        named && (manifest(other) == manifest(&known) || manifest(other).is_none() || manifest(&known).is_none())
+        named
+            && (manifest(other) == manifest(&known) || manifest(other).is_none() || manifest(&known).is_none())
             && (other.digest == known.digest || manifest(other) == manifest(&known))
     };
     match all.iter_mut().find(same) {

@@ -1,15 +1,22 @@
 //! Gathers what can be known of one image: its platforms, their configs, and who refers to them.
 //! What can't be read is kept as an error in its place; it neither hides the rest nor counts as absent.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use futures_util::StreamExt as _;
 use futures_util::future;
 use futures_util::stream;
 
+use crate::bases::{self, Book, Candidate, Looking};
 use crate::digest::Digest;
-use crate::image::{self, Child, Claims, Config, Content, ImageError, ImageManifest, Platform, Room};
+use crate::image::base::{Bases, Evidence};
+use crate::image::{
+    self, Child, Claims, Config, Content, Details, ImageError, ImageManifest, Platform, PlatformImage, Room,
+};
 use crate::limits;
 use crate::outline::{Found, OutlineError, content, fits, is_config, leaves, named_platforms, settled};
-use crate::reference::{Reference, Repository};
+use crate::reference::{LATEST, Reference, Repository};
 use crate::registry::{Manifest, Referrers, Registry, RegistryError};
 
 /// All that is known of one image.
@@ -50,6 +57,26 @@ pub struct Inside {
     pub content: Result<Opened, ImageError>,
     /// Who refers to it; `None` for an image without an index, where they stand with the image.
     pub referrers: Option<Result<Referrers, RegistryError>>,
+    /// What it is built on; `None` for an artifact, and where its config could not be read.
+    pub bases: Option<Bases>,
+    /// Annotations of its entry in the index.
+    entry: BTreeMap<String, String>,
+}
+
+impl Inside {
+    /// As rules see it; `None` without a config.
+    pub fn image(&self) -> Option<PlatformImage> {
+        let opened = self.content.as_ref().ok()?;
+        let config = opened.config.as_ref()?.as_ref().ok()?.clone();
+        let (manifest, entry) = (opened.claims.annotations.clone(), self.entry.clone());
+        Some(PlatformImage {
+            platform: self.platform.clone(),
+            digest: self.digest.clone(),
+            media_type: self.media_type.clone(),
+            manifest: opened.manifest.clone(),
+            details: Some(Arc::new(Details { config, manifest, entry })),
+        })
+    }
 }
 
 /// The manifest of a platform with what it leads to.
@@ -86,11 +113,13 @@ impl Inspected {
 }
 
 /// Reads the image that `reference` names; with `platforms`, only those of it. At most `jobs` platforms at once.
+/// `candidates` are compared with it, as what it may be built on.
 pub async fn inspect(
     registry: &dyn Registry,
     reference: &Reference,
     platforms: &[Platform],
     jobs: usize,
+    candidates: &[Reference],
 ) -> Result<Inspected, OutlineError> {
     let repository = reference.repository();
     let top = content(registry, reference).await?;
@@ -101,7 +130,26 @@ pub async fn inspect(
         insides(registry, repository, &top, platforms, jobs, &room),
     )
     .await;
-    let Insides { index, attestations, left_out, platforms } = read?;
+    let Insides { index, attestations, left_out, mut platforms } = read?;
+    let annotations = if index { claims.annotations.clone() } else { BTreeMap::new() };
+    let own = |asked: &Repository, tag: &str| {
+        let named = reference.digest().is_none() && asked == repository && reference.tag().unwrap_or(LATEST) == tag;
+        named.then(|| Ok(top.digest().clone()))
+    };
+    let book = Book::new(registry, &own);
+    let candidates: Vec<Candidate> =
+        candidates.iter().map(|reference| Candidate { reference: reference.clone(), by: Evidence::Search }).collect();
+    let may_ask = |base: &Reference| bases::near(repository, base.repository());
+    let looking = Looking { candidates: &candidates, may_ask: &may_ask, thorough: true, platforms: &[] };
+    let found = platforms.iter().map(|inside| {
+        let (book, annotations, attestations) = (&book, &annotations, &attestations);
+        async move {
+            let image = inside.image()?;
+            Some(book.of_platform(repository, annotations, attestations, &image, looking).await)
+        }
+    });
+    let found: Vec<Option<Bases>> = stream::iter(found.collect::<Vec<_>>()).buffered(jobs.max(1)).collect().await;
+    platforms.iter_mut().zip(found).for_each(|(inside, bases)| inside.bases = bases);
     Ok(Inspected {
         digest: top.digest().clone(),
         media_type: top.media_type().to_owned(),
@@ -141,6 +189,8 @@ async fn insides(
                 size: top.bytes().len() as u64,
                 content: opened,
                 referrers: None,
+                bases: None,
+                entry: BTreeMap::new(),
             };
             let lacks = |wanted: &Platform| !inside.platform.as_ref().is_some_and(|platform| platform.is(wanted));
             if !wanted.is_empty() && inside.platform.is_some() && wanted.iter().all(lacks) {
@@ -189,6 +239,8 @@ async fn inside(registry: &dyn Registry, repository: &Repository, child: Child, 
         size: child.size,
         content,
         referrers: Some(referrers),
+        bases: None,
+        entry: child.annotations,
     }
 }
 

@@ -70,7 +70,18 @@ pub fn applied<'a>(policy: &'a Policy, reference: &Reference, path: &str, occurr
 pub fn text_case<'a>(reference: &'a Reference, setting: Setting<'a>) -> Case<'a> {
     let Setting { occurrence, platforms, now } = setting;
     let run_as = occurrence.run_as.as_deref();
-    Case { reference, digest: None, tag: None, tag_children: None, image: None, bases: None, previous: None, run_as, now, platforms }
+    Case {
+        reference,
+        digest: None,
+        tag: None,
+        tag_children: None,
+        image: None,
+        bases: None,
+        previous: None,
+        run_as,
+        now,
+        platforms,
+    }
 }
 
 /// A case with all that was asked.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use plimsoll::image::Platform;
 use plimsoll::limits;
+use plimsoll::reference::Reference;
 
 /// A policy gate for container images: what is checked is what is pinned is what runs.
 #[derive(Debug, Parser)]
@@ -255,6 +256,10 @@ pub(crate) struct Inspect {
     /// The image, as a manifest would name it: nginx:1.25, ghcr.io/acme/app@sha256:…
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
+    /// An image that it may be built on, to be compared with it (repeatable); what it names itself is compared where it
+    /// is on the image's registry or on Docker Hub
+    #[arg(long, value_name = "IMAGE", value_parser = Reference::parse)]
+    pub(crate) base: Vec<Reference>,
     #[command(flatten)]
     pub(crate) machine: Machine,
     /// The run's clock, which ages are counted to: 2026-11-20T00:00:00Z

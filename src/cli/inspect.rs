@@ -20,8 +20,8 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let network = named::network(&arguments.machine, &arguments.asking)?;
     let watch = Watch::new(&network.router, std::iter::once(&reference), arguments.output.quiet);
     let bar = print::progress(arguments.output.quiet);
-    let asked =
-        inspect::inspect(&network.router, &reference, &arguments.asking.platform, arguments.asking.reaching.jobs);
+    let (platforms, jobs) = (&arguments.asking.platform, arguments.asking.reaching.jobs);
+    let asked = inspect::inspect(&network.router, &reference, platforms, jobs, &arguments.base);
     let found = asking::wait(asked)?;
     watch.look(&bar);
     bar.finish_and_clear();

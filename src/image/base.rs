@@ -247,16 +247,19 @@ pub fn compare(image: &PlatformImage, base: &PlatformImage) -> Comparison {
     }
     let (steps, base_steps) = (steps(config, own.len()), steps(base_config, below.len()));
     if let (Some(steps), Some(base_steps)) = (&steps, &base_steps) {
-        let differs = |(step, below): (&&History, &&History)| matches!((text(step), text(below)), (Some(a), Some(b)) if a != b);
+        let differs =
+            |(step, below): (&&History, &&History)| matches!((text(step), text(below)), (Some(a), Some(b)) if a != b);
         if let Some(at) = steps.iter().zip(base_steps).position(|pair| differs((pair.0, pair.1))) {
             return Comparison::HistoryDiffers { at };
         }
     }
     let history = !base_config.history.is_empty()
         && config.history.len() >= base_config.history.len()
-        && config.history.iter().zip(&base_config.history).all(|(own, below)| {
-            own.created_by == below.created_by && own.empty_layer == below.empty_layer
-        });
+        && config
+            .history
+            .iter()
+            .zip(&base_config.history)
+            .all(|(own, below)| own.created_by == below.created_by && own.empty_layer == below.empty_layer);
     Comparison::Begins { repacked, history }
 }
 
@@ -416,8 +419,12 @@ mod tests {
 
     #[test]
     fn the_nearest_proof_comes_first_and_a_claim_last() {
-        let mut all =
-            vec![known("claimed:1", 0, false), known("far:1", 1, true), known("near:1", 3, false), known("near:2", 3, true)];
+        let mut all = vec![
+            known("claimed:1", 0, false),
+            known("far:1", 1, true),
+            known("near:1", 3, false),
+            known("near:2", 3, true),
+        ];
         rank(&mut all);
         let names: Vec<String> = all.iter().map(Known::name).collect();
         let expected = ["near:2", "near:1", "far:1", "claimed:1"].map(|name| format!("docker.io/library/{name}"));

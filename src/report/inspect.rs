@@ -14,10 +14,6 @@ use crate::inspect::{Inside, Inspected, Opened};
 use crate::reference::Reference;
 use crate::registry::{KnownBy, Referrers, ReferrersFrom, RegistryError};
 
-/// The annotations, and labels, in which a builder claims the base of an image.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-
 /// One inspected image with what a report says of the run.
 #[derive(Debug)]
 pub struct Inspection {
@@ -29,16 +25,6 @@ pub struct Inspection {
     pub layouts: Vec<String>,
     /// The run's clock.
     pub now: Timestamp,
-}
-
-/// A base as somebody claims it; nothing here was verified.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Base<'a> {
-    /// Where the claim stands.
-    pub(super) by: &'static str,
-    pub(super) name: Option<&'a str>,
-    pub(super) digest: Option<&'a str>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -128,8 +114,8 @@ struct Platform<'a> {
     artifact_type: Option<&'a str>,
     subject: Option<&'a str>,
     annotations: Option<&'a BTreeMap<String, String>>,
-    /// What is claimed to be its base; nothing of it is verified.
-    base: Vec<Base<'a>>,
+    /// What it is built on; null where it was not looked for.
+    bases: Option<super::bases::Bases>,
     /// Null for an artifact, and where it could not be read.
     config: Option<Settings<'a>>,
     config_error: Option<String>,
@@ -209,7 +195,6 @@ pub fn schema() -> serde_json::Value {
 }
 
 fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap<&Digest, usize>) -> Platform<'a> {
-    let found = &inspection.found;
     let opened = inside.content.as_ref().ok();
     let config = opened.and_then(|opened| opened.config.as_ref());
     Platform {
@@ -223,7 +208,7 @@ fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap
         artifact_type: opened.and_then(|opened| opened.claims.artifact_type.as_deref()),
         subject: opened.and_then(|opened| subject(&opened.claims)),
         annotations: opened.map(|opened| &opened.claims.annotations),
-        base: bases(found, inside),
+        bases: inside.bases.as_ref().map(|bases| super::bases::of(bases, inside.image().as_ref())),
         config: config.and_then(|config| config.as_ref().ok()).zip(opened).map(|(config, opened)| Settings {
             digest: opened.manifest.config.digest.as_str(),
             size: opened.manifest.config.size,
@@ -279,23 +264,6 @@ pub(super) fn named(inside: &Inside) -> String {
 pub(super) fn age_days(config: &Config, now: Timestamp) -> Option<i64> {
     let seconds = now.as_second() - config.created_at()?.as_second();
     Some(seconds.div_euclid(86_400))
-}
-
-/// Every claim of a base.
-pub(super) fn bases<'a>(found: &'a Inspected, inside: &'a Inside) -> Vec<Base<'a>> {
-    let opened = inside.content.as_ref().ok();
-    let config = opened.and_then(|opened| opened.config.as_ref()?.as_ref().ok());
-    let places = [
-        ("an annotation of the index", found.index.then_some(&found.claims.annotations)),
-        ("an annotation of the manifest", opened.map(|opened| &opened.claims.annotations)),
-        ("a label of the config", config.map(|config| &config.labels)),
-    ];
-    let claim = |(by, texts): (&'static str, Option<&'a BTreeMap<String, String>>)| {
-        let text = |key: &str| texts?.get(key).map(String::as_str);
-        let (name, digest) = (text(BASE_NAME), text(BASE_DIGEST));
-        (name.is_some() || digest.is_some()).then_some(Base { by, name, digest })
-    };
-    places.into_iter().filter_map(claim).collect()
 }
 
 fn subject(claims: &Claims) -> Option<&str> {

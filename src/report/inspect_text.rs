@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::inspect::{Inspection, age_days, bases, named, shares};
+use super::bases::doubt;
+use super::inspect::{Inspection, age_days, named, shares};
 use super::text::visible;
 use super::{Style, plural};
 use crate::digest::Digest;
 use crate::image::Config;
+use crate::image::base::{Bases, Now};
 use crate::inspect::{Inside, Opened};
 use crate::registry::{Referrers, ReferrersFrom, RegistryError};
 
@@ -139,15 +141,32 @@ impl Page {
             None => self.row("config", &format!("none of an image: {}", opened.manifest.config.media_type)),
         }
         self.texts("annotations", &opened.claims.annotations);
-        for base in bases(&inspection.found, inside) {
-            let name = base.name.unwrap_or("not named");
-            let digest = base.digest.map_or_else(String::new, |digest| format!("@{digest}"));
-            self.row("base", &format!("{name}{digest}, claimed by {}, not verified", base.by));
+        if let Some(bases) = &inside.bases {
+            self.bases(bases);
         }
         if let Some(list) = &inside.referrers {
             self.referrers(list);
         }
         self.layers(opened, total, shares);
+    }
+
+    /// What it is built on, the best first, and what it says that is not so.
+    fn bases(&mut self, bases: &Bases) {
+        for known in &bases.known {
+            let how = known.doubt.as_ref().map_or_else(String::new, |why| format!(": {}", doubt(why)));
+            self.row("base", &format!("{}, {}{how}", known.name(), known.confidence.word()));
+            match &known.now {
+                Some(Now::Moved { to, created }) => {
+                    let on = created.map_or_else(String::new, |on| format!(" on {}", on.strftime("%Y-%m-%d")));
+                    self.row("", &format!("rebuild: it moved{on}, its tag names {to} now"));
+                }
+                Some(Now::Unknown(error)) => self.row("", &format!("what its tag names now is unknown: {error}")),
+                Some(Now::Same(_)) | None => {}
+            }
+        }
+        for found in &bases.contradicted {
+            self.row("not so", &format!("{}: {}", found.claimed, found.shown));
+        }
     }
 
     fn config(&mut self, inspection: &Inspection, config: &Config, inside: &Inside) {

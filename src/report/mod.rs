@@ -1,6 +1,7 @@
 //! An outcome as people and programs read it. A report prints nothing and decides nothing.
 //! The same outcome and the same clock give the same bytes.
 
+mod bases;
 pub mod inspect;
 pub mod inspect_text;
 pub mod json;
