@@ -1,6 +1,7 @@
 """Small base images, and images on them by every builder, each with the truth: what it was built on, and whether the
 base's layers still stand in it."""
 
+import gzip
 import json
 from dataclasses import dataclass, field
 
@@ -230,13 +231,17 @@ class Factory:
                   {AMD64: self.now(DEBIAN), ARM64: self.now(STATIC)})
 
     def without_it(self):
-        """Images that were not built on a base, and have its layer, or say so."""
-        programs, part = self.programs, self.now(DEBIAN).parts[AMD64]
-        layer = programs.place("layer") / "layer.tar.gz"
-        layer.write_bytes(programs.read("crane", "blob", f"{self.base(DEBIAN).rpartition(':')[0]}@{part['layers'][0]['digest']}"))
-        programs.crane("append", f"--new_layer={layer}", "--new_tag", self.app("same-layer"), "--oci-empty-base")
+        """Images whose builder was given no base, but its layer; one that only says so."""
+        programs, debian = self.programs, self.now(DEBIAN)
+        part, folder = debian.parts[AMD64], programs.place("layer")
+        packed, name = folder / "layer.tar.gz", self.base(DEBIAN).rpartition(":")[0]
+        packed.write_bytes(programs.read("crane", "blob", f"{name}@{part['layers'][0]['digest']}"))
+        programs.crane("append", f"--new_layer={packed}", "--new_tag", self.app("same-layer"), "--oci-empty-base")
         programs.crane("mutate", self.app("same-layer"), "--set-platform", AMD64, "--tag", self.app("same-layer"))
-        self.keep("same-layer", "crane append of a base's own layer on nothing", None)
+        self.keep("same-layer", "crane append of a base's own layer on nothing, which writes no history", debian)
+        (folder / "layer.tar").write_bytes(gzip.decompress(packed.read_bytes()))
+        programs.umoci_raw(self.app("same-layer-told"), folder / "layer.tar")
+        self.keep("same-layer-told", "umoci raw add-layer of a base's own layer on nothing", None)
         folder = programs.place("diff-ids")
         programs.skopeo(f"docker://{self.app('honest')}", f"dir:{folder}")
         manifest = json.loads((folder / "manifest.json").read_bytes())

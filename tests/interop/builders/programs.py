@@ -73,8 +73,13 @@ class Programs:
 
     def context(self, lines, files):
         """A folder with a Dockerfile and files."""
-        folder = self.place("context")
+        folder = self.tree(files)
         (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
+        return folder
+
+    def tree(self, files):
+        """A folder with files."""
+        folder = self.place("tree")
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
@@ -97,7 +102,7 @@ class Programs:
 
     def commit(self, to, base, files, *options):
         """What is done step by step with buildah: from, copy, commit, push."""
-        context, name = self.context([], files), f"interop-{self.numbers}"
+        context, name = self.tree(files), f"interop-{self.numbers}"
         self.buildah("from", "--isolation", "chroot", "--tls-verify=false", "--name", name, base)
         self.buildah("copy", name, context, "/app/")
         self.buildah("commit", *options, name, name)
@@ -121,16 +126,19 @@ class Programs:
 
     def umoci_new(self, to, layers):
         """An image of nothing but these layers, each {path: bytes}, by umoci alone."""
-        folder = self.place("umoci")
-        layout = folder / "layout"
+        self._umoci_new(to, [["insert", self.tree(files), "/"] for files in layers])
+
+    def umoci_raw(self, to, layer):
+        """An image of nothing but a tar file."""
+        self._umoci_new(to, [["raw", "add-layer", layer]])
+
+    def _umoci_new(self, to, steps):
+        layout = self.place("umoci") / "layout"
         self.run("umoci", "init", "--layout", layout)
         self.run("umoci", "new", "--image", f"{layout}:new")
-        for number, files in enumerate(layers):
-            tree = folder / f"tree-{number}"
-            for name, data in files.items():
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                (tree / name).write_bytes(data)
-            self.run("umoci", "insert", "--image", f"{layout}:new", tree, "/")
+        for step in steps:
+            words = 2 if step[0] == "raw" else 1
+            self.run("umoci", *step[:words], "--image", f"{layout}:new", *step[words:])
         self.run("umoci", "config", "--image", f"{layout}:new", "--architecture", "amd64", "--os", "linux")
         self.skopeo(f"oci:{layout}:new", f"docker://{to}")
 
