@@ -90,6 +90,8 @@ enum Seen {
     Contradicted(Contradiction),
     /// A candidate that could not be compared.
     Unread(String, ImageError),
+    /// A candidate that nobody named, whose layers agree and whose history does not.
+    Doubtful(String),
     /// A candidate that is not the base.
     No,
 }
@@ -152,6 +154,7 @@ impl<'a> Book<'a> {
             known: Vec::new(),
             contradicted: Vec::new(),
             unread: Vec::new(),
+            doubtful: Vec::new(),
             searched: 0,
         };
         let Some(details) = image.details.as_deref() else { return bases };
@@ -184,6 +187,7 @@ impl<'a> Book<'a> {
                     }
                 }
                 Seen::Unread(name, error) => bases.unread.push((name, error)),
+                Seen::Doubtful(why) => bases.doubtful.push(why),
                 Seen::No => {}
             }
         }
@@ -227,6 +231,12 @@ impl<'a> Book<'a> {
             }
             Verdict::Liar(found) => Seen::Contradicted(found),
             Verdict::Unread(error) => aim.unread(error),
+            Verdict::History(at) if !aim.named => {
+                let (name, layer) = (aim.label(), at + 1);
+                Seen::Doubtful(format!(
+                    "its layers begin with those of {name}, but its history says that layer {layer} was made otherwise"
+                ))
+            }
             Verdict::History(at) => {
                 let now = self.now(subject, &aim, &top).await;
                 Seen::Known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
