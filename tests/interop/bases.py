@@ -220,7 +220,7 @@ def confident(part, made, row):
                 if known["confidence"] == PROVED:
                     right = [part.factory.base(tag) for tag in chain(made, platform)]
                     part.checks.that(bare(known["name"]) in right, f"{what}: no wrong base is proved", known)
-            if confidence == PROVED:
+            if confidence == PROVED and platform in made.on:
                 part.checks.equal(bare(base), part.factory.base(made.on[platform].tag), f"{what}: the nearest base")
                 packed = layers(made.parts[platform])[:best["layers"]] != layers(made.on[platform].parts[platform])
                 way = "unpacked-layers" if packed else "layers"
@@ -273,7 +273,7 @@ def moved(part):
     for name, made in part.factory.made.items():
         for platform, told in part.said[name].items():
             confidence, base, best = answer(told)
-            if confidence != PROVED:
+            if confidence != PROVED or platform not in made.on:
                 continue
             stale = made.on[platform].digest != now.digest and made.on[platform].tag == ALPINE
             state = best["now"]["state"]
