@@ -47,9 +47,10 @@ async fn image(layout: &Layout, reference: &Reference) -> Image {
 async fn bases(layout: &Layout, name: &str, candidates: &[&str], asks: bool) -> (Image, Vec<Bases>) {
     let reference = reference(name);
     let image = image(layout, &reference).await;
-    let candidates = candidates.iter().map(|name| self::reference(name)).filter(|candidate| {
-        (candidate.repository(), candidate.tag()) != (reference.repository(), reference.tag())
-    });
+    let candidates = candidates
+        .iter()
+        .map(|name| self::reference(name))
+        .filter(|candidate| (candidate.repository(), candidate.tag()) != (reference.repository(), reference.tag()));
     let candidates: Vec<Candidate> =
         candidates.map(|reference| Candidate { reference, by: Evidence::Search }).collect();
     let nothing = |_: &plimsoll::reference::Repository, _: &str| None;
@@ -66,8 +67,15 @@ fn by(known: &Known) -> Option<&'static str> {
         Evidence::Claim(place) => Some(*place),
         _ => None,
     });
-    let order =
-        [Place::Entry, Place::Manifest, Place::Index, Place::Label, Place::Buildpacks, Place::BuildInfo, Place::Provenance];
+    let order = [
+        Place::Entry,
+        Place::Manifest,
+        Place::Index,
+        Place::Label,
+        Place::Buildpacks,
+        Place::BuildInfo,
+        Place::Provenance,
+    ];
     let places: Vec<Place> = claimed.collect();
     let words = ["entry", "manifest", "index", "label", "buildpacks", "buildinfo", "provenance"];
     let first = order.iter().position(|place| places.contains(place)).map(|at| words[at]);
@@ -102,7 +110,11 @@ async fn every_fixture_has_the_base_that_it_is_built_on() {
                 "up_to_date": best.and_then(up_to_date),
             });
             if answer != expected["expect"] {
-                wrong.push(format!("{name} {}: {answer}, expected {}", platform.platform.as_ref().unwrap(), expected["expect"]));
+                wrong.push(format!(
+                    "{name} {}: {answer}, expected {}",
+                    platform.platform.as_ref().unwrap(),
+                    expected["expect"]
+                ));
             }
             assert_eq!(platform.manifest.layers_size(), expected["bytes"].as_u64(), "{name}");
             assert_eq!(platform.manifest.layers.len() as u64, expected["layers"].as_u64().unwrap(), "{name}");
@@ -112,7 +124,11 @@ async fn every_fixture_has_the_base_that_it_is_built_on() {
             {
                 let parts = split(platform, ground.layers).unwrap();
                 assert_eq!(ground.layers as u64, expected["base_layers"].as_u64().unwrap(), "{name}");
-                assert_eq!((Some(parts.base), Some(parts.added)), (expected["base_bytes"].as_u64(), expected["added_bytes"].as_u64()), "{name}");
+                assert_eq!(
+                    (Some(parts.base), Some(parts.added)),
+                    (expected["base_bytes"].as_u64(), expected["added_bytes"].as_u64()),
+                    "{name}"
+                );
                 assert_eq!(ground.size, Some(parts.base), "{name}");
                 assert_eq!(Some(ground.manifest.as_str()), expected["built_on_digest"].as_str(), "{name}");
             }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
@@ -176,6 +176,68 @@ pub fn size_text(bytes: u64) -> String {
     }
 }
 
+/// A size in the schema: a number, or a number with its unit.
+pub struct SizeText;
+
+impl JsonSchema for SizeText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "minimum": 1,
+            "pattern": "^[0-9]+ ?(B|kB|KB|KiB|MB|MiB|GB|GiB|TiB)?$"
+        })
+    }
+}
+
+/// A size of the policy that is no zero.
+pub fn size(written: &At<String>) -> Result<Size, SettingError> {
+    let At { value, span } = written;
+    let help = "write a whole number with a unit, such as `500MiB`, `80MB` or `1GiB`";
+    match Size::parse(value) {
+        None => Err(SettingError::new(*span, format!("`{value}` is not a size"), help)),
+        Some(size) if size.bytes == 0 => Err(SettingError::new(*span, "a maximum of 0 lets no image pass", help)),
+        Some(size) => Ok(size),
+    }
+}
+
+/// A length of time, written `48h`, `90d` or `2w`; a day has 24 hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duration {
+    /// As it was written.
+    pub text: String,
+    /// Seconds.
+    pub seconds: i64,
+}
+
+impl Duration {
+    /// Parses a whole number and one of the units `h`, `d` and `w`; `None` for anything else, and for what does not
+    /// fit.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, hours) = [("h", 1), ("d", 24), ("w", 7 * 24)]
+            .into_iter()
+            .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+        if number.is_empty() || !number.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let seconds = number.parse::<i64>().ok()?.checked_mul(hours * 3_600)?;
+        Some(Self { text: text.to_owned(), seconds })
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// The name in `known` that is nearest to `found`, where one is near enough to be meant.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found: String = found.chars().take(64).collect::<String>().to_lowercase();
@@ -237,6 +299,36 @@ mod tests {
         ];
         for (text, bytes) in rows {
             assert_eq!(Size::parse(text).map(|size| size.bytes), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_whole_numbers_with_a_unit() {
+        let rows = [
+            ("48h", Some(172_800)),
+            ("90d", Some(7_776_000)),
+            ("2w", Some(1_209_600)),
+            ("0d", Some(0)),
+            ("", None),
+            ("d", None),
+            ("90", None),
+            ("90 d", None),
+            (" 90d", None),
+            ("90d ", None),
+            ("90D", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("1.5d", None),
+            ("1m", None),
+            ("1y", None),
+            ("1w2d", None),
+            ("1_000d", None),
+            ("\u{662}d", None),
+            ("9223372036854775807h", None),
+            ("9223372036854775808h", None),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(Duration::parse(text).map(|duration| duration.seconds), seconds, "{text}");
         }
     }
 
