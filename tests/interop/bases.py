@@ -94,7 +94,8 @@ ROWS = {
     "other-platform": Row(CONTRADICTED, CONTRADICTED, CHANGED, CHANGED, "both", DEBIAN),
     "other-platform-docker": Row(NONE, NONE, SILENT, CHANGED, "both", DEBIAN),
     "mixed": Row(NONE, PROVED, SILENT, CHANGED, "plimsoll: it looks at each platform by itself", DEBIAN),
-    "same-layer": Row(NONE, PROVED, SILENT, SILENT, "plimsoll: nothing tells it from an image on that base"),
+    "same-layer": Row(NONE, PROVED, SILENT, CHANGED, "either: plimsoll goes by the layer, which is there; regctl wants "
+                      "the base's history too, and crane wrote none"),
     "same-layer-told": Row(NONE, NONE, SILENT, CHANGED, "both: the layer is there, and made otherwise by the history", DEBIAN),
     "liar-diff-ids": Row(NONE, PROVED, SILENT, SILENT, "plimsoll: the layers are the base's, whatever the config says"),
     "stale": Row(PROVED, PROVED, CHANGED, CHANGED, STALE),
@@ -103,6 +104,8 @@ ROWS = {
     "crane-rebase": Row(PROVED, PROVED, MATCHES, MATCHES, "both"),
     "regctl-rebase": Row(CONTRADICTED, PROVED, CHANGED, MATCHES, "plimsoll: regctl left the old base in the annotations"),
 }
+# What stands on the base, and is held back all the same: on what its tag named before, or beside a false claim.
+HELD_BACK = {"stale", "stale-append", "regctl-rebase"}
 
 
 def answer(platform):
@@ -253,11 +256,9 @@ def gated(part):
         part.checks.equal(set(verdicts), set(names), f"check with {tag} allowed: every image is judged", ran)
         for name, made in names.items():
             below = [chain(made, platform) for platform in made.parts]
-            nearest = all(tags and tags[0] == tag for tags in below) and ROWS[made.name].searched == PROVED
-            somewhere = all(tag in tags for tags in below)
-            if verdicts.get(name) == "allow" or nearest:
-                what = f"check with {tag} allowed: {made.name} is {'let through' if nearest else 'held back'}"
-                part.checks.that(verdicts.get(name) == "allow" and somewhere, what, verdicts.get(name))
+            proved = ROWS[made.name].searched == PROVED and made.name not in HELD_BACK
+            wanted = "allow" if proved and all(tag in tags for tags in below) else "deny"
+            part.checks.equal(verdicts.get(name), wanted, f"check with {tag} allowed: {made.name}", ran)
 
 
 def beside(part, made, row):

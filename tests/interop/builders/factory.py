@@ -116,6 +116,7 @@ class Factory:
         programs.bud(self.base(REDHAT), ["FROM scratch", "COPY bin /bin"], {"bin/bash": incompressible("redhat", 150_000)},
                      "--format", "docker")
         programs.append(self.base(DECOY), [{"bin/decoy": incompressible("decoy", 70_000)}], "--oci-empty-base")
+        programs.crane("mutate", self.base(DECOY), "--set-platform", AMD64, "--tag", self.base(DECOY))
 
     def by_buildah(self):
         """What buildah makes of one Dockerfile, by each way that it has."""
