@@ -59,6 +59,7 @@ const SHARED: [(&str, &[&str]); 8] = [
             "template.rs",
             "place.rs",
             "select.rs",
+            "run_as.rs",
             "pod.rs",
             "page.rs",
             "stream.rs",

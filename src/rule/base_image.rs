@@ -1,6 +1,8 @@
 //! `base-image`: the image is built on a base that the policy allows, by evidence that the policy counts.
 //! Needs every config, and the bases. What an image says of itself is believed only where the policy says so; what it
 //! says against itself always counts.
+//!
+//! Longer than most files: half of it is what people read about it, and the tables of what counts.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,15 +12,13 @@ use super::example::{BaseFact, Example, Facts};
 use super::kind::{RuleKind, schema_of};
 use super::platform_choice::{chosen, content, name, named_but_lacking};
 use super::setting::{
-    self, At, Duration, LevelSetting, SettingError, Size, SizeText, patterns, present, size, size_text,
+    self, At, Duration, LevelSetting, SettingError, Size, SizeText, candidates, patterns, present, size, size_text,
 };
 use super::wording::by_platform;
 use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
 use crate::image::base::{Bases, Confidence, Doubt, Evidence, Known, Now};
 use crate::image::{Depth, ImageError, PlatformImage};
-use crate::limits;
 use crate::pattern::Patterns;
-use crate::reference::Reference;
 use crate::registry::RegistryError;
 use crate::span::Span;
 
@@ -218,28 +218,6 @@ fn age(written: &At<String>) -> Result<Duration, SettingError> {
         Some(_) => Err(SettingError::new(written.span, "a maximum of 0 lets no base pass", help)),
         None => Err(SettingError::new(written.span, format!("`{}` is no length of time", written.value), help)),
     }
-}
-
-/// The patterns that are names with a tag.
-fn candidates(allow: Option<&At<Vec<At<String>>>>) -> Result<Vec<Reference>, SettingError> {
-    let mut found: Vec<Reference> = Vec::new();
-    for text in allow.iter().flat_map(|list| &list.value) {
-        let literal = !text.value.contains('*') && !text.value.starts_with('!');
-        let named = literal.then(|| Reference::parse(&text.value).ok()).flatten();
-        if let Some(reference) = named.filter(|reference| reference.written_tag().is_some()) {
-            found.push(reference);
-            if found.len() > limits::BASE_CANDIDATES {
-                let message =
-                    format!("more than {} bases with a tag, each of which is compared", limits::BASE_CANDIDATES);
-                return Err(SettingError::new(
-                    text.span,
-                    message,
-                    "leave tags out, and let the images name their bases",
-                ));
-            }
-        }
-    }
-    Ok(found)
 }
 
 #[derive(Debug)]
@@ -474,4 +452,276 @@ fn claimed_only(known: &Known) -> String {
 
 fn day(time: Timestamp) -> String {
     time.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::testing::{case, index, reference, refused, rule, says};
+    use super::*;
+    use crate::digest::Digest;
+    use crate::image::base::{Contradiction, Ground};
+    use crate::image::base_claim::Place;
+    use crate::limits;
+
+    const HEX: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    fn digest() -> Digest {
+        Digest::parse(&format!("sha256:{HEX}")).expect("a digest")
+    }
+
+    fn base(name: &str, confidence: Confidence) -> Known {
+        let reference = reference(name);
+        let ground = Ground {
+            manifest: digest(),
+            layers: 2,
+            size: Some(1_000),
+            created: "2026-11-10T00:00:00Z".parse().ok(),
+            history: true,
+        };
+        let proved = confidence == Confidence::Proved;
+        Known {
+            repository: Some(reference.repository().clone()),
+            tag: reference.written_tag().map(str::to_owned),
+            digest: Some(digest()),
+            confidence,
+            by: vec![if proved { Evidence::Layers } else { Evidence::Claim(Place::Label) }],
+            ground: proved.then_some(ground),
+            doubt: (!proved).then_some(Doubt::Differs),
+            now: Some(Now::Same(digest())),
+        }
+    }
+
+    fn proved(name: &str) -> Known {
+        base(name, Confidence::Proved)
+    }
+
+    fn claimed(name: &str) -> Known {
+        base(name, Confidence::Claimed)
+    }
+
+    fn unread(name: &str, error: RegistryError) -> Known {
+        Known { doubt: Some(Doubt::Unread(error.into())), ..claimed(name) }
+    }
+
+    /// What the rule says of an image of one platform with these bases.
+    fn judged(settings: &str, known: Vec<Known>, change: impl Fn(&mut Bases)) -> (&'static str, String) {
+        let (image, app) = (index(&[("linux/amd64", 10)]), reference("ghcr.io/acme/app:1"));
+        let mut bases = Bases {
+            digest: image.platforms()[0].digest.clone(),
+            platform: None,
+            itself: None,
+            known,
+            contradicted: Vec::new(),
+            unread: Vec::new(),
+            doubtful: Vec::new(),
+            searched: 3,
+        };
+        change(&mut bases);
+        let all = [bases];
+        let case = Case { image: Some(Ok(&image)), bases: Some(&all), ..case(&app) };
+        match rule::<Settings>(settings).check(&case) {
+            Judgement::Satisfied => ("satisfied", String::new()),
+            Judgement::Violated(problem) => ("violated", problem.message),
+            Judgement::Undecided(problem) => ("undecided", problem.message),
+        }
+    }
+
+    fn slow() -> RegistryError {
+        RegistryError::TimedOut { host: "docker.io".to_owned(), after: limits::REQUEST }
+    }
+
+    fn gone() -> RegistryError {
+        RegistryError::NotFound { place: "docker.io".to_owned() }
+    }
+
+    #[test]
+    fn which_bases_count() {
+        let debian = "{allow: [docker.io/library/debian]}";
+        let tagged = "{allow: [\"docker.io/library/debian:12\"]}";
+        let lax = "{allow: [\"docker.io/library/debian:12\", scratch], evidence: claimed}";
+        let moved =
+            || Known { now: Some(Now::Moved { to: Digest::sha256(b"x"), created: None }), ..proved("debian:12") };
+        let rows: Vec<(&str, &str, Vec<Known>, &str, &str)> = vec![
+            ("proved", debian, vec![proved("debian:12")], "satisfied", ""),
+            (
+                "proved, another",
+                debian,
+                vec![proved("alpine:3")],
+                "violated",
+                "alpine:3 (proved), which is not allowed",
+            ),
+            (
+                "the allowed one further down",
+                debian,
+                vec![proved("ghcr.io/acme/base:1"), proved("debian:12")],
+                "satisfied",
+                "",
+            ),
+            ("claimed", debian, vec![claimed("debian:12")], "violated", "is said to be docker.io/library/debian:12"),
+            ("claimed, where that counts", lax, vec![claimed("debian:12")], "satisfied", ""),
+            (
+                "claimed another",
+                lax,
+                vec![claimed("debian:11")],
+                "violated",
+                "debian:11 (claimed), which is not allowed",
+            ),
+            ("scratch is claimed", lax, vec![claimed("scratch")], "satisfied", ""),
+            (
+                "verified is not proved",
+                debian,
+                vec![base("debian:12", Confidence::Verified)],
+                "violated",
+                "is said to be",
+            ),
+            ("a tag that is the base's", tagged, vec![proved("debian:12")], "satisfied", ""),
+            ("a tag that has moved", tagged, vec![moved()], "violated", "rebuild"),
+            ("a moved tag, where claims count", lax, vec![moved()], "satisfied", ""),
+            (
+                "a proved name in another repository",
+                tagged,
+                vec![proved("evil.test/library/debian:12")],
+                "violated",
+                "not allowed",
+            ),
+            ("nothing", debian, vec![], "violated", "not known: it is none of the 3"),
+            (
+                "could be it",
+                debian,
+                vec![unread("debian:12", slow())],
+                "undecided",
+                "may be docker.io/library/debian:12",
+            ),
+            (
+                "could be it, and one is",
+                debian,
+                vec![proved("debian:12"), unread("debian:11", slow())],
+                "satisfied",
+                "",
+            ),
+            ("could be another", debian, vec![unread("alpine:3", slow())], "violated", "is said to be"),
+            ("gone", debian, vec![unread("debian:12", gone())], "violated", "has no such image"),
+        ];
+        for (name, settings, known, verdict, message) in rows {
+            let (found, said) = judged(settings, known, |_| {});
+            assert_eq!(found, verdict, "{name}: {said}");
+            assert!(said.contains(message), "{name}: {said}");
+        }
+        let error = || vec![("debian:12".to_owned(), slow().into())];
+        let (found, said) = judged(debian, vec![], |bases| bases.unread = error());
+        assert_eq!(found, "undecided", "{said}");
+        let (found, _) = judged(debian, vec![proved("debian:12")], |bases| bases.unread = error());
+        assert_eq!(found, "satisfied");
+    }
+
+    #[test]
+    fn what_an_image_says_against_itself_counts() {
+        let settings = "{allow: [\"**\"], deny: [docker.io/library/debian], evidence: claimed}";
+        for known in [claimed("debian:12"), proved("debian"), unread("debian:7", slow())] {
+            let (found, said) = judged(settings, vec![proved("alpine:3"), known], |_| {});
+            assert_eq!(found, "violated", "{said}");
+            assert!(said.contains("which is denied"), "{said}");
+        }
+        let lie = Contradiction { claimed: "a label claims x".to_owned(), shown: "it is y".to_owned() };
+        let (found, said) =
+            judged("{allow: [\"**\"]}", vec![proved("alpine:3")], |bases| bases.contradicted.push(lie.clone()));
+        assert_eq!((found, said.contains("that is not so: it is y")), ("violated", true), "{said}");
+    }
+
+    #[test]
+    fn limits_of_the_base() {
+        let with = |change: fn(&mut Ground)| {
+            let mut known = proved("debian:12");
+            change(known.ground.as_mut().expect("proved"));
+            vec![known]
+        };
+        let now = |now: Option<Now>| vec![Known { now, ..proved("debian:12") }];
+        let moved = || Now::Moved { to: Digest::sha256(b"x"), created: "2026-11-15T10:00:00Z".parse().ok() };
+        let scratch = || vec![Known { digest: None, now: None, ..claimed("scratch") }];
+        let rows: Vec<(&str, Vec<Known>, &str, &str)> = vec![
+            ("{max-size: 1000}", with(|_| {}), "satisfied", ""),
+            (
+                "{max-size: 999}",
+                with(|_| {}),
+                "violated",
+                "(1000 bytes) of compressed layers, more than the maximum of 999",
+            ),
+            ("{max-size: 999}", with(|ground| ground.size = None), "violated", "than can be counted"),
+            ("{max-layers: 2}", with(|_| {}), "satisfied", ""),
+            ("{max-layers: 1}", with(|_| {}), "violated", "has 2 layers"),
+            ("{max-age: 10d}", with(|_| {}), "satisfied", ""),
+            ("{max-age: 9d}", with(|_| {}), "violated", "was built 10 days ago, on 2026-11-10"),
+            ("{max-age: 9d}", with(|ground| ground.created = None), "undecided", "the age"),
+            (
+                "{max-age: 9d}",
+                with(|ground| ground.created = "2027-01-01T00:00:00Z".parse().ok()),
+                "undecided",
+                "the age",
+            ),
+            ("{up-to-date: true}", with(|_| {}), "satisfied", ""),
+            (
+                "{up-to-date: true}",
+                now(Some(moved())),
+                "violated",
+                "rebuild: base docker.io/library/debian:12 moved on 2026-11-15; the image is on sha256:aaaa",
+            ),
+            ("{up-to-date: true}", now(None), "undecided", "without its tag"),
+            ("{up-to-date: true}", now(Some(Now::Unknown(slow().into()))), "undecided", "is unknown"),
+            ("{up-to-date: true}", now(Some(Now::Unknown(gone().into()))), "violated", "is gone"),
+            ("{up-to-date: false, max-size: 1000}", now(Some(moved())), "satisfied", ""),
+            ("{max-size: 1000, evidence: claimed}", vec![claimed("debian:12")], "undecided", "the size"),
+            (
+                "{max-size: 1, max-layers: 1, max-age: 1d, up-to-date: true, evidence: claimed}",
+                scratch(),
+                "satisfied",
+                "",
+            ),
+        ];
+        for (settings, known, verdict, message) in rows {
+            let (found, said) = judged(settings, known, |_| {});
+            assert_eq!(found, verdict, "{settings}: {said}");
+            assert!(said.contains(message), "{settings}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_allowed_is_its_own_base() {
+        let own = || Known { by: vec![Evidence::Itself], ..proved("ghcr.io/acme/app:1") };
+        let itself = |bases: &mut Bases| bases.itself = Some(own());
+        assert_eq!(judged("{allow: [ghcr.io/acme/app]}", vec![], itself).0, "satisfied");
+        assert_eq!(judged("{allow: [docker.io/library/debian]}", vec![], itself).0, "violated");
+        // Where no base is named, none is the image itself.
+        assert_eq!(judged("{max-size: 1000}", vec![], itself).0, "violated");
+        let denied = judged("{deny: [ghcr.io/acme/app]}", vec![proved("debian:12")], |_| {});
+        assert!(denied.1.contains("itself a denied base"), "{}", denied.1);
+    }
+
+    #[test]
+    fn a_platform_whose_bases_are_not_known_is_open() {
+        let settings = "{allow: [\"**\"]}";
+        assert!(matches!(says(&*rule::<Settings>(settings), "nginx"), Judgement::Undecided(_)));
+        let other = |bases: &mut Bases| bases.digest = Digest::sha256(b"another platform");
+        assert_eq!(judged(settings, vec![proved("debian:12")], other).0, "undecided");
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        let many = (0..=limits::BASE_CANDIDATES).map(|number| format!("r.io/x:{number}")).collect::<Vec<_>>();
+        let many = format!("{{allow: [\"{}\"]}}", many.join("\",\""));
+        let rows = [
+            ("{}", "asks for nothing"),
+            ("{evidence: claimed}", "asks for nothing"),
+            ("{evidence: sworn, max-layers: 1}", "sworn"),
+            ("{max-layers: 0}", "no base pass"),
+            ("{max-size: 0}", "lets no image"),
+            ("{max-age: 0d}", "no base pass"),
+            ("{max-age: 60}", "no length of time"),
+            ("{allow: [\"debian\"], deny: [\"debian\"]}", "both"),
+            (many.as_str(), "more than 50"),
+        ];
+        for (settings, expected) in rows {
+            let found = refused::<Settings>(settings);
+            assert!(found.contains(expected), "{settings}: {found}");
+        }
+    }
 }

@@ -30,13 +30,13 @@ pub const KIND: RuleKind = RuleKind {
     explain: "\
 Compares `created` of every platform's config, or of those named with `--platform`, with the clock of the run.
 
-Why: an image that nobody rebuilt for months lacks the mends of its base and its packages (`max`). What was pushed \
-within the last days may be the work of somebody who took over an account; most of that is found out and taken down \
-soon (`min`).
+Why: an image that nobody rebuilt for months lacks the fixes of its base and its packages (`max`). What was built \
+within the last days may be the work of somebody who took over an account or a dependency; most of that is found out \
+and taken down soon (`min`).
 
-`created` is the builder's word and no proof: a build can write any time, and who means harm can write an older one, so \
-`min` holds off what honest builds of a stolen source bring, not who lies. Builds that make the same bytes each time \
-often write a fixed day, 1970 or 1980 or the year 1, as distroless images and those of Bazel, ko and Nix do; \
+`created` is the builder's word and no proof: a build can write any time. So `min` holds off what a usual build \
+publishes, harmful code in it included, and not an attacker who writes an older time. Builds that make the same bytes \
+each time often write a fixed day, 1970 or 1980 or the year 1, as distroless images and those of Bazel, ko and Nix do; \
 others write the day of the commit. A time before 2000, after the clock of the run, or none at all leaves the image \
 undecided.
 

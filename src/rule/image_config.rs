@@ -60,7 +60,7 @@ and tokens of well-known services. No value is ever shown or kept. Upper and low
 - `entrypoint: required` asks for one; a command alone is none. `volumes: forbidden` asks for no declared volume.
 
 Why: labels say who made an image and from what, a secret in a config is read by everybody who can pull it, and a \
-declared port, volume or user is what others take for granted when they run the image.
+declared port or volume is opened or made wherever the image is run without a word on it.
 
 All of it is the builder's word. A label proves no origin, and a process may open ports that its image does not name.
 
@@ -72,7 +72,7 @@ mounts and to a container when it runs, and renew each one that was in an image.
         ("forbid-ports", "ports that must not be exposed: `22`, `1-1023/tcp`, `53/udp`; without a protocol, of any"),
         ("forbid-environment", "names of variables that must not be set, with `*` for any run of characters"),
         ("secrets", "`forbidden`: no variable looks like a secret, by its name or its value"),
-        ("allow-environment", "names of variables that neither of these two settings speaks of, with `*`"),
+        ("allow-environment", "names of variables that `forbid-environment` and `secrets` pass over, with `*`"),
         ("healthcheck", "`required` or `forbidden`"),
         ("entrypoint", "`required`"),
         ("volumes", "`forbidden`; at least one setting is required"),

@@ -3,13 +3,17 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::example::{Example, Facts};
+use super::example::{BaseFact, Example, Facts};
 use super::kind::{RuleKind, schema_of};
 use super::platform_choice::{chosen, content, name, named_but_lacking};
-use super::setting::{self, At, LevelSetting, SettingError, Size, SizeText, present, size, size_text};
+use super::setting::{
+    self, At, LevelSetting, SettingError, Size, SizeText, candidates, patterns, present, size, size_text,
+};
 use super::wording::{cut, list};
-use super::{Case, Judgement, Needs, Problem, Rule};
-use crate::image::{Depth, PlatformImage};
+use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
+use crate::image::base::{Doubt, Known, split};
+use crate::image::{Depth, ImageError, PlatformImage};
+use crate::registry::RegistryError;
 use crate::span::Span;
 
 const FACTS: Facts = Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE };
@@ -23,6 +27,10 @@ Checks the compressed layers, as the manifest states them: what a node pulls, no
 sum, where a layer that stands twice counts once; `max-layers` for how many the manifest lists; `largest-layer` for \
 each one. Every platform of the image is held to it, or those named with `--platform`.
 
+`max-added` is for the layers above the nearest base that the layers prove (`plimsoll explain base-image` says how); a \
+layer that is in both parts is the base's. Where no base is proved, all of the image counts as added. An image may name a \
+large base of its own: say with `base` which ones count.
+
 Why: large images pull slowly, fill nodes, and carry what nobody needs. One large layer can't be pulled in parts, and \
 is pulled anew whenever a byte of it changes.
 
@@ -30,8 +38,10 @@ To satisfy it, use a smaller base, build in stages, and leave out caches and too
 or join steps where there are too many.",
     settings: &[
         ("max", "largest size of all layers, such as `500MiB`, `80MB`, `1GiB` or a number of bytes"),
+        ("max-added", "largest size of what is added to the base, written as `max` is"),
+        ("base", "patterns of the bases that `max-added` counts from; without it, any base that is proved"),
         ("max-layers", "most layers"),
-        ("largest-layer", "largest size of one layer, written as `max` is; one of the three is required"),
+        ("largest-layer", "largest size of one layer, written as `max` is; one of the four limits is required"),
     ],
     examples: &[
         Example { settings: "{max: 500MiB}", reference: "nginx:1.25", facts: FACTS, says: None },
@@ -41,6 +51,26 @@ or join steps where there are too many.",
             facts: FACTS,
             says: Some(
                 "linux/amd64 has 66.7 MiB (70000000 bytes) of compressed layers, more than the maximum of 65MiB",
+            ),
+        },
+        Example {
+            settings: "{max-added: 20MB, base: [docker.io/library/debian]}",
+            reference: "ghcr.io/acme/app:1.2",
+            facts: Facts {
+                platforms: &[("linux/amd64", 30_000_000)],
+                more_layers: &[25_000_000],
+                base: Some(BaseFact {
+                    name: "docker.io/library/debian:12-slim",
+                    proved: true,
+                    layers: 1,
+                    created: "2026-11-03T00:00:00Z",
+                    moved: None,
+                }),
+                ..Facts::NONE
+            },
+            says: Some(
+                "linux/amd64 has 23.8 MiB (25000000 bytes) on top of docker.io/library/debian:12-slim; more than the \
+                 maximum of 20MB to be added",
             ),
         },
         Example {
@@ -82,6 +112,12 @@ pub struct Settings {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<SizeText>")]
     largest_layer: Option<At<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<SizeText>")]
+    max_added: Option<At<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Vec<String>>")]
+    base: Option<At<Vec<At<String>>>>,
 }
 
 impl setting::Settings for Settings {
@@ -90,8 +126,9 @@ impl setting::Settings for Settings {
     }
 
     fn rule(self, at: Span) -> Result<Box<dyn Rule>, SettingError> {
-        if self.max.is_none() && self.max_layers.is_none() && self.largest_layer.is_none() {
-            let message = "image-size needs `max`, `max-layers` or `largest-layer`";
+        let limited = [&self.max, &self.largest_layer, &self.max_added].into_iter().any(Option::is_some);
+        if !limited && self.max_layers.is_none() {
+            let message = "image-size needs `max`, `max-added`, `max-layers` or `largest-layer`";
             return Err(SettingError::new(at, message, "write `max: 500MiB`"));
         }
         let max = self.max.as_ref().map(size).transpose()?;
@@ -106,7 +143,21 @@ impl setting::Settings for Settings {
             let help = "write how many layers an image may have, such as 20";
             return Err(SettingError::new(most.span, "a maximum of 0 layers lets no image pass", help));
         }
-        Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer }))
+        let max_added = self.max_added.as_ref().map(size).transpose()?;
+        if let (Some(max), Some(added), Some(written)) = (&max, &max_added, &self.max_added)
+            && added.bytes > max.bytes
+        {
+            let message = format!("{added} of added layers do not fit into a `max` of {max}");
+            return Err(SettingError::new(written.span, message, "make `max-added` smaller, or leave it out"));
+        }
+        if let Some(base) = self.base.as_ref().filter(|_| max_added.is_none()) {
+            let message = "`base` says what `max-added` counts from, and that is not there";
+            return Err(SettingError::new(base.span, message, "write `max-added: 100MiB` beside it"));
+        }
+        let allow = self.base.as_ref().map(|list| patterns(&list.value, list.span)).transpose()?;
+        let candidates = candidates(self.base.as_ref())?;
+        let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates } });
+        Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer, added }))
     }
 }
 
@@ -115,6 +166,14 @@ struct ImageSize {
     max: Option<Size>,
     max_layers: Option<u32>,
     largest_layer: Option<Size>,
+    added: Option<Added>,
+}
+
+/// How much may be added, and to what.
+#[derive(Debug)]
+struct Added {
+    max: Size,
+    search: BaseSearch,
 }
 
 impl Rule for ImageSize {
@@ -123,7 +182,14 @@ impl Rule for ImageSize {
     }
 
     fn needs(&self) -> Needs {
-        Needs { content: Some(Depth::Manifests), ..Needs::NOTHING }
+        match self.added {
+            Some(_) => Needs { content: Some(Depth::Details), base: true, ..Needs::NOTHING },
+            None => Needs { content: Some(Depth::Manifests), ..Needs::NOTHING },
+        }
+    }
+
+    fn search(&self) -> Option<&BaseSearch> {
+        self.added.as_ref().map(|added| &added.search)
     }
 
     fn check(&self, case: &Case<'_>) -> Judgement {
@@ -132,7 +198,12 @@ impl Rule for ImageSize {
             Err(problem) => return Judgement::Undecided(problem),
         };
         let chosen = chosen(image, case.platforms);
+        let (added, open) = match self.added.as_ref().map(|added| added.judge(case, &chosen)) {
+            None => (None, None),
+            Some((broken, open)) => (broken, open),
+        };
         let judged = [
+            ("`max-added`", added),
             ("`max`", self.whole(&chosen)),
             ("`max-layers`", self.layers(&chosen)),
             ("`largest-layer`", self.one_layer(&chosen)),
@@ -143,12 +214,65 @@ impl Rule for ImageSize {
             let help = format!("use a smaller image, or raise {}", settings.join(" and "));
             return Judgement::Violated(Problem::new(messages.join("; "), help));
         }
+        if let Some(message) = open {
+            let help = "make the base readable and run again; `plimsoll inspect` shows what is known of it";
+            return Judgement::Undecided(Problem::new(message, help));
+        }
         // An image without an index has no platform name at this depth, and was judged above.
         match named_but_lacking(image, case.platforms).filter(|_| image.is_index()) {
             Some(problem) => Judgement::Undecided(problem),
             None => Judgement::Satisfied,
         }
     }
+}
+
+impl Added {
+    /// What is broken, and what is open. Where no base is known, all of an image counts as added.
+    fn judge(&self, case: &Case<'_>, chosen: &[&PlatformImage]) -> (Option<String>, Option<String>) {
+        let (mut broken, mut open) = (Vec::new(), Vec::new());
+        for found in chosen {
+            let whole = found.manifest.layers_size();
+            if whole.is_some_and(|whole| whole <= self.max.bytes) {
+                continue;
+            }
+            let bases = case.bases.and_then(|all| all.iter().find(|bases| bases.digest == found.digest));
+            let Some(bases) = bases else {
+                open.push(format!("what {} is built on was not looked for", name(found)));
+                continue;
+            };
+            let fits = |known: &&Known| {
+                let names = known.proved();
+                names.is_some_and(|name| self.search.allow.as_ref().is_none_or(|allow| allow.fits(&name)))
+            };
+            let base = bases.known.iter().find(fits);
+            let added = base.and_then(|base| Some((base, split(found, base.ground.as_ref()?.layers)?.added)));
+            match added {
+                Some((_, added)) if added <= self.max.bytes => {}
+                Some((base, added)) => {
+                    broken.push(format!("{} has {} on top of {}", name(found), bytes(added), base.name()));
+                }
+                None if !bases.unread.is_empty() || bases.known.iter().any(|known| may_be(known)) => {
+                    open.push(format!(
+                        "what is added to the base of {} can't be known: the base was not read",
+                        name(found)
+                    ));
+                }
+                None => {
+                    let whole = whole.map_or_else(|| "more bytes than can be counted".to_owned(), bytes);
+                    broken.push(format!("{} has {whole}, all of it added, since no base of it is proved", name(found)));
+                }
+            }
+        }
+        let broken = offenders(broken.into_iter());
+        let broken = broken.map(|found| format!("{found}; more than the maximum of {} to be added", self.max));
+        (broken, offenders(open.into_iter()))
+    }
+}
+
+/// Whether it could be the base, and nobody could read it.
+fn may_be(known: &Known) -> bool {
+    let absent = |error: &ImageError| matches!(error, ImageError::Registry(RegistryError::NotFound { .. }));
+    matches!(&known.doubt, Some(Doubt::Unread(error)) if !absent(error))
 }
 
 impl ImageSize {
@@ -211,6 +335,8 @@ mod tests {
         Made, case, index, index_of, reference, refused, rule, says, single, single_of,
     };
     use super::*;
+    use crate::digest::Digest;
+    use crate::image::base::{Bases, Confidence, Evidence, Ground, Now};
     use crate::image::{Image, ImageError};
     use crate::registry::RegistryError;
 
@@ -232,6 +358,57 @@ mod tests {
         let Judgement::Undecided(problem) = judge("{max: 50}", &image, &["linux/s390x"]) else { panic!("decided") };
         assert!(problem.message.contains("no linux/s390x"), "{}", problem.message);
         assert!(matches!(judge("{max: 20}", &image, &["linux/s390x", "linux/arm64"]), Judgement::Violated(_)));
+    }
+
+    fn bases(image: &Image, known: Vec<Known>, unread: Vec<(String, ImageError)>) -> [Bases; 1] {
+        let digest = image.platforms()[0].digest.clone();
+        let (itself, contradicted, doubtful) = (None, Vec::new(), Vec::new());
+        [Bases { digest, platform: None, itself, known, contradicted, unread, doubtful, searched: 0 }]
+    }
+
+    fn proved(name: &str, layers: usize) -> Known {
+        let (reference, digest) = (reference(name), Digest::sha256(name.as_bytes()));
+        let ground = Ground { manifest: digest.clone(), layers, size: None, created: None, history: true };
+        Known {
+            repository: Some(reference.repository().clone()),
+            tag: reference.written_tag().map(str::to_owned),
+            digest: Some(digest.clone()),
+            confidence: Confidence::Proved,
+            by: vec![Evidence::Layers],
+            ground: Some(ground),
+            doubt: None,
+            now: Some(Now::Same(digest)),
+        }
+    }
+
+    #[test]
+    fn what_is_added_counts_from_the_nearest_base_that_counts() {
+        let image = index_of(&[Made { layers: &[10, 20, 30], ..Made::PLAIN }], "{}");
+        let chain = || vec![proved("ghcr.io/acme/base:1", 2), proved("debian:12", 1)];
+        let error = || vec![("debian:12".to_owned(), RegistryError::NotFound { place: String::new() }.into())];
+        let rows: Vec<(&str, Vec<Known>, Vec<(String, ImageError)>, &str)> = vec![
+            ("{max-added: 30}", chain(), vec![], "satisfied"),
+            ("{max-added: 29}", chain(), vec![], "violated"),
+            ("{max-added: 49, base: [docker.io/library/debian]}", chain(), vec![], "violated"),
+            ("{max-added: 50, base: [\"docker.io/library/debian:12\"]}", chain(), vec![], "satisfied"),
+            ("{max-added: 59}", vec![], vec![], "violated"),
+            ("{max-added: 60}", vec![], vec![], "satisfied"),
+            ("{max-added: 59}", vec![], error(), "undecided"),
+            ("{max-added: 29}", chain(), error(), "violated"),
+        ];
+        let reference = reference("nginx:1");
+        for (settings, known, unread, expected) in rows {
+            let bases = bases(&image, known, unread);
+            let case = Case { image: Some(Ok(&image)), bases: Some(&bases), ..case(&reference) };
+            let found = match rule::<Settings>(settings).check(&case) {
+                Judgement::Satisfied => "satisfied",
+                Judgement::Violated(_) => "violated",
+                Judgement::Undecided(_) => "undecided",
+            };
+            assert_eq!(found, expected, "{settings}");
+        }
+        let case = Case { image: Some(Ok(&image)), ..case(&reference) };
+        assert!(matches!(rule::<Settings>("{max-added: 1}").check(&case), Judgement::Undecided(_)));
     }
 
     #[test]
@@ -310,11 +487,14 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         let rows = [
+            ("{base: [debian], max: 1}", "what `max-added` counts from"),
+            ("{max-added: 2, max: 1}", "do not fit"),
+            ("{max-added: 0}", "lets no image"),
             ("{max: 0}", "lets no image"),
             ("{max: 0MiB}", "lets no image"),
             ("{max: big}", "not a size"),
             ("{max: -5}", "not a size"),
-            ("{}", "needs `max`, `max-layers` or `largest-layer`"),
+            ("{}", "needs `max`, `max-added`, `max-layers` or `largest-layer`"),
             ("{level: warn}", "needs `max`"),
             ("{max-layers: 0}", "0 layers lets no image"),
             ("{max-layers: -1}", "-1"),

@@ -13,6 +13,7 @@ pub mod pinned_digest;
 pub mod platform_choice;
 pub mod platforms;
 pub mod port;
+pub mod run_as_user;
 pub mod setting;
 pub mod table;
 pub mod tag_digest_match;

@@ -11,7 +11,9 @@ use serde_saphyr::{Location, Spanned};
 
 use super::Rule;
 use crate::finding::Level;
+use crate::limits;
 use crate::pattern::{Patterns, PatternsError};
+use crate::reference::Reference;
 use crate::span::Span;
 
 /// A value of the policy and the bytes it stands at.
@@ -122,6 +124,28 @@ pub fn patterns(list: &[At<String>], at: Span) -> Result<Patterns, SettingError>
         };
         SettingError::new(span, error.to_string(), "patterns look like `ghcr.io/acme/**` or `nginx:1.*`")
     })
+}
+
+/// Those patterns of bases that are names with a tag, so that they can be asked for; an error where they are too many.
+pub fn candidates(allow: Option<&At<Vec<At<String>>>>) -> Result<Vec<Reference>, SettingError> {
+    let mut found: Vec<Reference> = Vec::new();
+    for text in allow.iter().flat_map(|list| &list.value) {
+        let literal = !text.value.contains('*') && !text.value.starts_with('!');
+        let named = literal.then(|| Reference::parse(&text.value).ok()).flatten();
+        if let Some(reference) = named.filter(|reference| reference.written_tag().is_some()) {
+            found.push(reference);
+            if found.len() > limits::BASE_CANDIDATES {
+                let message =
+                    format!("more than {} bases with a tag, each of which is compared", limits::BASE_CANDIDATES);
+                return Err(SettingError::new(
+                    text.span,
+                    message,
+                    "leave tags out, and let the images name their bases",
+                ));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A size in bytes, written `500MiB`, `80MB`, `1GiB` or as a plain number of bytes.

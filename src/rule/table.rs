@@ -10,8 +10,8 @@ use super::built_in::{BUILT_INS, BuiltIn, built_in};
 use super::kind::RuleKind;
 use super::setting::{At, LevelSetting, SettingError, Settings as _, nearest};
 use super::{
-    Rule, base_image, image_age, image_config, image_size, mutable_tag, pinned_digest, platforms, tag_digest_match,
-    trusted_registry,
+    Rule, base_image, image_age, image_config, image_size, mutable_tag, pinned_digest, platforms, run_as_user,
+    tag_digest_match, trusted_registry,
 };
 use crate::span::Span;
 
@@ -41,6 +41,7 @@ table!(
     image_size,
     image_age,
     image_config,
+    run_as_user,
     platforms
 );
 
