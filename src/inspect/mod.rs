@@ -285,7 +285,9 @@ async fn inside(registry: &dyn Registry, repository: &Repository, place: usize, 
 }
 
 fn configured(content: &Result<Opened, ImageError>) -> Option<Platform> {
-    Some(content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform.clone())
+    let platform = &content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform;
+    // What is put together without a base often has no platform in its config.
+    (!platform.os.is_empty() || !platform.architecture.is_empty()).then(|| platform.clone())
 }
 
 async fn open(
