@@ -1,6 +1,7 @@
 //! What a name comes to: its digest, and where content is wanted its platforms. Digests and platforms are all that
 //! `resolve` needs, and where `inspect` begins.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -187,6 +188,23 @@ pub(crate) async fn settled(
 /// The attestations and the images below an index.
 pub(crate) type Leaves = (Vec<Child>, Vec<Child>);
 
+/// An index in an index. What stands below it are those leaves, by their places in the order of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nested {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// How many indexes it stands in, below the top.
+    pub level: usize,
+    /// The images below it.
+    pub images: Range<usize>,
+    /// The attestations below it.
+    pub attestations: Range<usize>,
+}
+
 /// Follows the indexes in the index `top`, as deep and as many as `limits` allow.
 pub(crate) async fn leaves(
     registry: &dyn Registry,
@@ -195,10 +213,29 @@ pub(crate) async fn leaves(
     children: Vec<Child>,
     room: &Room,
 ) -> Result<Leaves, ImageError> {
+    Ok(tree(registry, repository, top, children, room).await?.leaves)
+}
+
+/// What is below an index.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) leaves: Leaves,
+    /// In the order in which they stand, each before what is in it.
+    pub(crate) nested: Vec<Nested>,
+}
+
+/// The [`leaves`], and the indexes that they stand in.
+pub(crate) async fn tree(
+    registry: &dyn Registry,
+    repository: &Repository,
+    top: &Digest,
+    children: Vec<Child>,
+    room: &Room,
+) -> Result<Tree, ImageError> {
     let following = Following { registry, repository, top, room, named: AtomicUsize::new(0) };
-    let mut leaves = Leaves::default();
-    following.down(children, 0, &mut leaves).await?;
-    Ok(leaves)
+    let mut tree = Tree::default();
+    following.down(children, 0, &mut tree).await?;
+    Ok(tree)
 }
 
 struct Following<'a> {
@@ -215,7 +252,7 @@ impl Following<'_> {
         &'b self,
         children: Vec<Child>,
         level: usize,
-        leaves: &'b mut Leaves,
+        tree: &'b mut Tree,
     ) -> BoxFuture<'b, Result<(), ImageError>> {
         async move {
             if self.named.fetch_add(children.len(), Ordering::Relaxed) + children.len() > limits::INDEX_CHILDREN {
@@ -224,11 +261,11 @@ impl Following<'_> {
             }
             for child in children {
                 if child.attestation {
-                    leaves.0.push(child);
+                    tree.leaves.0.push(child);
                 } else if !child.media_type.contains("index") && !child.media_type.contains("manifest.list") {
-                    leaves.1.push(child);
+                    tree.leaves.1.push(child);
                 } else {
-                    self.below(&child, level, &mut *leaves).await?;
+                    self.below(child, level, &mut *tree).await?;
                 }
             }
             Ok(())
@@ -236,16 +273,28 @@ impl Following<'_> {
         .boxed()
     }
 
-    async fn below(&self, child: &Child, level: usize, leaves: &mut Leaves) -> Result<(), ImageError> {
+    async fn below(&self, child: Child, level: usize, tree: &mut Tree) -> Result<(), ImageError> {
         let unsound = |reason| ImageError::Unsound { digest: child.digest.clone(), reason };
         if level + 1 >= limits::INDEX_DEPTH {
             return Err(unsound(format!("indexes nest deeper than {}", limits::INDEX_DEPTH)));
         }
-        let manifest = image::read_child(self.registry, self.repository, child, self.room).await?;
+        let manifest = image::read_child(self.registry, self.repository, &child, self.room).await?;
         let Content::Index(below) = Content::parse(&manifest)? else {
             return Err(unsound("an index that is none".to_owned()));
         };
-        self.down(below, level + 1, leaves).await
+        let (at, attestations, images) = (tree.nested.len(), tree.leaves.0.len(), tree.leaves.1.len());
+        tree.nested.push(Nested {
+            digest: child.digest,
+            media_type: child.media_type,
+            size: child.size,
+            level,
+            images: images..images,
+            attestations: attestations..attestations,
+        });
+        self.down(below, level + 1, &mut *tree).await?;
+        let nested = &mut tree.nested[at];
+        (nested.attestations.end, nested.images.end) = (tree.leaves.0.len(), tree.leaves.1.len());
+        Ok(())
     }
 }
 

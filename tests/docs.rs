@@ -120,7 +120,7 @@ fn the_readmes_transcripts() {
         let _ = write!(expected, "<!-- transcript: {command} -->\n```\n{}```\n{after}", answer.stdout);
         count += 1;
     }
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
     held("README.md", &expected);
     assert!(
         readme

@@ -260,6 +260,13 @@ pub(crate) struct Inspect {
     /// is on the image's registry or on Docker Hub
     #[arg(long, value_name = "IMAGE", value_parser = Reference::parse)]
     pub(crate) base: Vec<Reference>,
+    /// Print the image as a tree: indexes, platforms with their layers and base, attestations and referrers under what
+    /// they are of
+    #[arg(long)]
+    pub(crate) tree: bool,
+    /// Read every layer once: what each unpacks to, in bytes, and whether that is what its config says
+    #[arg(long)]
+    pub(crate) unpack: bool,
     #[command(flatten)]
     pub(crate) machine: Machine,
     /// The run's clock, which ages are counted to: 2026-11-20T00:00:00Z

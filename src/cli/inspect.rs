@@ -1,13 +1,15 @@
-//! `plimsoll inspect`: one image, and all that can be known of it. Exit 0, 1 (not found), 2 or 3 (not all is known).
+//! `plimsoll inspect`: one image, and all that can be known of it. Exit 0, 1 (not found), 2 or 3 (not all is known, or a
+//! layer is not what its config says).
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
-use plimsoll::inspect;
+use plimsoll::inspect::{self, Asked};
 use plimsoll::outcome::Exit;
 use plimsoll::reference::Reference;
 use plimsoll::report::Style;
 use plimsoll::report::inspect::{Inspection, json};
 use plimsoll::report::inspect_text::text;
+use plimsoll::report::inspect_tree::tree;
 
 use super::args::{Inspect, ReportFormat};
 use super::quota::Watch;
@@ -15,14 +17,22 @@ use super::{Failure, asking, named, print};
 
 /// Inspects the image.
 pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
+    if arguments.tree && arguments.output.reports.format == ReportFormat::Json {
+        let text = "--tree is text; --format json has the same, and more, as one object, so leave one of them out";
+        return Err(anyhow!(text).into());
+    }
     let image = &arguments.image;
     let reference = Reference::parse(image).with_context(|| format!("`{image}` names no image"))?;
     let network = named::network(&arguments.machine, &arguments.asking)?;
     let watch = Watch::new(&network.router, std::iter::once(&reference), arguments.output.quiet);
     let bar = print::progress(arguments.output.quiet);
-    let (platforms, jobs) = (&arguments.asking.platform, arguments.asking.reaching.jobs);
-    let asked = inspect::inspect(&network.router, &reference, platforms, jobs, &arguments.base);
-    let found = asking::wait(asked)?;
+    let asked = Asked {
+        platforms: &arguments.asking.platform,
+        jobs: arguments.asking.reaching.jobs,
+        candidates: &arguments.base,
+        unpack: arguments.unpack,
+    };
+    let found = asking::wait(inspect::inspect(&network.router, &reference, asked))?;
     watch.look(&bar);
     bar.finish_and_clear();
     let found = match found {
@@ -41,6 +51,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
         now: arguments.now.unwrap_or_else(Timestamp::now),
     };
     print::written(&arguments.output, |format, style| match format {
+        ReportFormat::Text if arguments.tree => tree(&inspection, Style { width: print::width(), ..style }),
         ReportFormat::Text => text(&inspection, Style { width: print::width(), ..style }),
         ReportFormat::Json => json(&inspection),
     })?;
@@ -49,7 +60,11 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     }
     network.say(arguments.output.quiet, arguments.output.verbose);
     if exit == Exit::Undecided && !arguments.output.quiet {
-        print::err("plimsoll: not all of it can be known; the report says what and why\n");
+        print::err(if inspection.found.lies() {
+            "plimsoll: what its config says of its layers is not so; do not run this image\n"
+        } else {
+            "plimsoll: not all of it can be known; the report says what and why\n"
+        });
     }
     Ok(exit)
 }

@@ -350,12 +350,6 @@ fn broken_policies_are_refused_at_their_place() {
         ),
         (rule(""), (7, 14), "the statement has no rule", "add a rule, such as `pinned-digest: {}`"),
         (rule("signature: {}"), (7, 15), "unknown key `signature`", "this version has no rule `signature` yet"),
-        (
-            rule("base-image: {max-size: 80MiB}"),
-            (7, 15),
-            "unknown key `base-image`",
-            "this version has no rule `base-image` yet",
-        ),
         (rule("provenance: {}"), (7, 15), "unknown key `provenance`", "this version has no rule `provenance` yet"),
         (rule("pinned_digest: {}"), (7, 15), "unknown key `pinned_digest`", "did you mean `pinned-digest`?"),
         (
@@ -391,11 +385,11 @@ fn broken_policies_are_refused_at_their_place() {
             "`5 apples` is not a size",
             "write a whole number with a unit, such a",
         ),
-        (rule("platforms: {}"), (7, 26), "key `require` is missing", "add `require`"),
+        (rule("platforms: {}"), (7, 26), "nothing is asked for", "write `require: [linux/amd64, linux/arm6"),
         (
             rule("image-size: {}"),
             (7, 27),
-            "image-size needs `max`, `max-layers` or `largest-layer`",
+            "image-size needs `max`, `max-added`, `max-layers` or `largest-layer`",
             "write `max: 500MiB`",
         ),
         (

@@ -162,6 +162,13 @@ pub struct Packed<'a> {
     pub media_type: &'a str,
 }
 
+impl Packed<'_> {
+    /// Whether it is stored as it unpacks, by its media type; what it unpacks to is then as long as what is stored.
+    pub fn is_plain(self) -> bool {
+        unpack::is_plain(self.media_type)
+    }
+}
+
 /// What a layer unpacks to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpacked {

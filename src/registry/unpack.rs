@@ -152,6 +152,11 @@ impl Unpacking {
     }
 }
 
+/// Whether a media type says that a layer is stored as it unpacks.
+pub(crate) fn is_plain(media_type: &str) -> bool {
+    Compression::of(media_type) == Some(Compression::None)
+}
+
 impl Compression {
     /// The one that a media type says, if it is a layer's.
     fn of(media_type: &str) -> Option<Self> {

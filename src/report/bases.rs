@@ -1,12 +1,13 @@
 //! What a report in JSON says of the bases of one platform of an image.
 //! A confidence stands beside everything; what is only claimed is never mixed with what is proved.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::image::PlatformImage;
 use crate::image::base::{self, Doubt, Evidence, Now};
 use crate::image::base_claim::Place;
+use crate::inspect::{Opened, Total};
 
 /// What one platform is built on.
 #[derive(JsonSchema, Serialize)]
@@ -29,26 +30,54 @@ struct Known {
     name: Option<String>,
     /// Of an index or a manifest: as claimed, or what the tag names.
     digest: Option<String>,
+    /// How sure it is.
     confidence: Confidence,
+    /// Why: what shows it (`itself`, `layers`, `unpacked-layers`), and who names it (all others).
     by: Vec<By>,
     /// Of the Dockerfiles that name it: file and line.
     dockerfiles: Vec<String>,
-    /// Digest of the manifest of the same platform that was compared; null unless it is proved.
+    /// Digest of the manifest of the same platform that was compared; null unless it is proved by layers.
     manifest: Option<String>,
-    /// How many of the image's layers, from the first, are the base's.
-    layers: Option<usize>,
-    /// Compressed bytes of those, each once.
-    size: Option<u64>,
-    /// Compressed bytes of the others that are not among them, each once.
-    added: Option<u64>,
-    /// When the base was built, by its own word.
+    /// What the image holds of it; null unless it is proved.
+    holds: Option<Holds>,
+    /// When the base was built, by its own word; null where it is not proved, or says no time at which it can have been.
     created: Option<String>,
+    /// Whole days from `created` to the run's clock; negative for a time to come.
+    age_days: Option<i64>,
     /// Why it is not proved.
     doubt: Option<String>,
     /// What its tag names now; null where there is no tag or nobody asked.
     now: Option<Current>,
 }
 
+/// What an image is made of: the layers of a base, those that it adds, and both.
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct Holds {
+    base: Part,
+    added: Part,
+    whole: Part,
+}
+
+/// Some of an image's layers. A layer that stands in base and added counts in the base.
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Part {
+    /// How many, as the manifest lists them: base first.
+    layers: usize,
+    /// Compressed bytes, each distinct layer once; null where a layer is given two sizes, or the sum does not fit.
+    size: Option<u64>,
+    /// Bytes that they unpack to, each distinct layer once; null where that is not known of every one.
+    unpacked: Option<u64>,
+}
+
+impl Part {
+    pub(super) fn new(layers: usize, total: Total) -> Self {
+        Self { layers, size: total.stored, unpacked: total.unpacked }
+    }
+}
+
+/// By the image's layers, by a builder's verified signature, or by somebody's word alone.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Confidence {
@@ -57,47 +86,74 @@ enum Confidence {
     Claimed,
 }
 
+/// What shows a base, or names it.
 #[derive(JsonSchema, Serialize, PartialEq, Eq, Clone, Copy)]
 #[serde(rename_all = "kebab-case")]
 enum By {
+    /// It is the image that was asked for.
     Itself,
+    /// The image's layers begin with the base's, by digest.
     Layers,
+    /// They do, some of them recompressed: these were read, and unpack to the same.
     UnpackedLayers,
+    /// An annotation of the index.
     IndexAnnotation,
+    /// An annotation of the platform's entry in the index.
     EntryAnnotation,
+    /// An annotation of the platform's manifest.
     ManifestAnnotation,
+    /// A label of the config; labels of a base are inherited.
     Label,
+    /// The label of Cloud Native Buildpacks.
     Buildpacks,
+    /// BuildKit's record of sources in the config.
     BuildInfo,
+    /// Provenance in the index that nobody signed.
     UnsignedProvenance,
+    /// An image of `--base`.
     Search,
+    /// A Dockerfile of the run.
     Dockerfile,
 }
 
 #[derive(JsonSchema, Serialize)]
 #[schemars(deny_unknown_fields)]
 struct Current {
+    /// Whether it is what the image is built on.
     state: State,
     /// What the tag names now.
     digest: Option<String>,
     /// When that was built, by its own word.
     created: Option<String>,
+    /// Why it is not known.
     error: Option<String>,
 }
 
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
+    /// It is the current one.
     Same,
+    /// There is a newer one: build again.
     Moved,
+    /// Nobody can tell.
     Unknown,
 }
 
+/// Something that an image says of itself, and that is not so.
 #[derive(JsonSchema, Serialize)]
 #[schemars(deny_unknown_fields)]
-struct Contradiction {
+pub(super) struct Contradiction {
+    /// What is said, and where.
     claimed: String,
+    /// What shows that it is not so.
     shown: String,
+}
+
+impl Contradiction {
+    pub(super) fn of(found: &base::Contradiction) -> Self {
+        Self { claimed: found.claimed.clone(), shown: found.shown.clone() }
+    }
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -107,15 +163,11 @@ struct Unread {
     error: String,
 }
 
-/// Of the platform `image`.
-pub(super) fn of(bases: &base::Bases, image: Option<&PlatformImage>) -> Bases {
+/// Of the platform `opened`, at the run's clock.
+pub(super) fn of(bases: &base::Bases, opened: &Opened, now: Timestamp) -> Bases {
     Bases {
-        known: bases.known.iter().map(|one| known(one, image)).collect(),
-        contradicted: bases
-            .contradicted
-            .iter()
-            .map(|found| Contradiction { claimed: found.claimed.clone(), shown: found.shown.clone() })
-            .collect(),
+        known: bases.known.iter().map(|one| known(one, opened, now)).collect(),
+        contradicted: bases.contradicted.iter().map(Contradiction::of).collect(),
         unread: bases
             .unread
             .iter()
@@ -125,9 +177,9 @@ pub(super) fn of(bases: &base::Bases, image: Option<&PlatformImage>) -> Bases {
     }
 }
 
-fn known(known: &base::Known, image: Option<&PlatformImage>) -> Known {
+fn known(known: &base::Known, opened: &Opened, now: Timestamp) -> Known {
     let ground = known.ground.as_ref();
-    let split = ground.and_then(|ground| base::split(image?, ground.layers));
+    let created = ground.and_then(|ground| ground.created);
     let named = known.repository.is_some();
     Known {
         name: named.then(|| known.name()),
@@ -152,13 +204,29 @@ fn known(known: &base::Known, image: Option<&PlatformImage>) -> Known {
             })
             .collect(),
         manifest: ground.map(|ground| ground.manifest.to_string()),
-        layers: ground.map(|ground| ground.layers),
-        size: split.map(|split| split.base),
-        added: split.map(|split| split.added),
-        created: ground.and_then(|ground| ground.created).map(|created| created.to_string()),
+        holds: ground.map(|ground| holds(opened, ground.layers)),
+        created: created.map(|created| created.to_string()),
+        age_days: created.map(|created| days_between(created, now)),
         doubt: known.doubt.as_ref().map(doubt),
         now: known.now.as_ref().map(current),
     }
+}
+
+fn holds(opened: &Opened, base: usize) -> Holds {
+    let count = opened.manifest.layers.len();
+    let (whole, below, above) = (opened.total(count), opened.total(base), opened.added(base));
+    // Where layers contradict each other, no part of them weighs anything sure.
+    let sure = |total: Total| Total { stored: whole.stored.and(total.stored), ..total };
+    Holds {
+        base: Part::new(base, sure(below)),
+        added: Part::new(count - base, sure(above)),
+        whole: Part::new(count, whole),
+    }
+}
+
+/// Whole days from a time to the run's clock; negative for a time to come.
+pub(super) fn days_between(created: Timestamp, now: Timestamp) -> i64 {
+    (now.as_second() - created.as_second()).div_euclid(86_400)
 }
 
 fn by(evidence: &Evidence) -> By {

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::bases::days_between;
+use super::bases_text::nearest;
 use super::resolve::Known;
 use crate::digest::Digest;
-use crate::image::{Claims, Config};
+use crate::image::{Child, Claims, Config};
 use crate::inspect::{Inside, Inspected, Opened};
 use crate::reference::Reference;
 use crate::registry::{KnownBy, Referrers, ReferrersFrom, RegistryError};
@@ -50,9 +52,13 @@ struct Report<'a> {
     /// The digest of the manifest that it refers to.
     subject: Option<&'a str>,
     annotations: &'a BTreeMap<String, String>,
+    /// Indexes in the index, in the order in which they stand, each before what is in it.
+    nested: Vec<NestedIndex<'a>>,
     /// Attestation manifests of the index; not verified.
     attestations: Vec<Attestation<'a>>,
     referrers: List<'a>,
+    /// All layers of all platforms of this report, each distinct one once; null where one of the platforms can't be read.
+    total: Option<super::bases::Part>,
     /// Platforms of the index that `--platform` left out.
     platforms_left_out: usize,
     platforms: Vec<Platform<'a>>,
@@ -60,9 +66,19 @@ struct Report<'a> {
 
 #[derive(JsonSchema, Serialize)]
 #[schemars(deny_unknown_fields)]
+struct NestedIndex<'a> {
+    digest: &'a str,
+    media_type: &'a str,
+    size: u64,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
 struct Attestation<'a> {
     digest: &'a str,
     size: u64,
+    /// The manifest that the index says it is of.
+    of: Option<&'a str>,
 }
 
 /// Who refers to a manifest: `found` and `from` where it is known (an empty list: nobody), else `error`.
@@ -106,11 +122,20 @@ struct Platform<'a> {
     media_type: &'a str,
     /// Bytes of the manifest.
     size: u64,
+    /// Digests of the indexes in the index that it stands in, the outermost first.
+    within: Vec<&'a str>,
     /// Why its content is not known.
     error: Option<String>,
     /// Compressed bytes of the layers, each once; null where they contradict each other or are not known.
     layers_size: Option<u64>,
+    /// Bytes that the layers unpack to, each once: read with `--unpack`, or stored so; null where that is not known of
+    /// every one.
+    unpacked_size: Option<u64>,
     layers: Vec<Layer<'a>>,
+    /// With `--unpack`: layers that could not be read or compared.
+    unread_layers: Vec<UnreadLayer>,
+    /// With `--unpack`: what the config says of the layers, and they are not.
+    contradicted_layers: Vec<super::bases::Contradiction>,
     artifact_type: Option<&'a str>,
     subject: Option<&'a str>,
     annotations: Option<&'a BTreeMap<String, String>>,
@@ -130,11 +155,31 @@ struct Layer<'a> {
     media_type: &'a str,
     /// Compressed bytes.
     size: u64,
+    /// Bytes that it unpacks to: read with `--unpack`, or as many as are stored, where its media type says that it is not
+    /// compressed; else null.
+    unpacked: Option<u64>,
+    /// Whether it is of the nearest base that is proved, or added; null where none is proved.
+    part: Option<LayerPart>,
     /// What made it, by the history, without the values of build arguments; null where the history does not account
     /// for the layers.
     command: Option<String>,
     /// How many platforms of this report have the layer, this one included.
     in_platforms: usize,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum LayerPart {
+    Base,
+    Added,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields)]
+struct UnreadLayer {
+    /// Its number; the first is 1.
+    layer: usize,
+    error: String,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -177,12 +222,22 @@ pub fn json(inspection: &Inspection) -> String {
         artifact_type: found.claims.artifact_type.as_deref(),
         subject: subject(&found.claims),
         annotations: &found.claims.annotations,
+        nested: found
+            .nested
+            .iter()
+            .map(|nested| NestedIndex {
+                digest: nested.digest.as_str(),
+                media_type: &nested.media_type,
+                size: nested.size,
+            })
+            .collect(),
         attestations: found
             .attestations
             .iter()
-            .map(|child| Attestation { digest: child.digest.as_str(), size: child.size })
+            .map(|child| Attestation { digest: child.digest.as_str(), size: child.size, of: attested(child) })
             .collect(),
         referrers: list(&found.referrers),
+        total: found.total().map(|total| super::bases::Part::new(total.layers, total)),
         platforms_left_out: found.left_out,
         platforms: found.platforms.iter().map(|inside| platform(inspection, inside, &shares)).collect(),
     };
@@ -197,18 +252,31 @@ pub fn schema() -> serde_json::Value {
 fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap<&Digest, usize>) -> Platform<'a> {
     let opened = inside.content.as_ref().ok();
     let config = opened.and_then(|opened| opened.config.as_ref());
+    let base = inside.bases.as_ref().and_then(nearest).map(|(_, ground)| ground.layers);
     Platform {
         name: inside.platform.as_ref().map(ToString::to_string),
         digest: inside.digest.as_str(),
         media_type: &inside.media_type,
         size: inside.size,
+        within: inspection
+            .found
+            .nested
+            .iter()
+            .filter(|nested| nested.images.contains(&inside.place))
+            .map(|nested| nested.digest.as_str())
+            .collect(),
         error: inside.content.as_ref().err().map(ToString::to_string),
         layers_size: opened.and_then(|opened| opened.manifest.layers_size()),
-        layers: opened.map(|opened| layers(shares, opened)).unwrap_or_default(),
+        unpacked_size: opened.and_then(|opened| opened.total(opened.manifest.layers.len()).unpacked),
+        layers: opened.map(|opened| layers(shares, opened, base)).unwrap_or_default(),
+        unread_layers: opened.map(unread).unwrap_or_default(),
+        contradicted_layers: opened
+            .map(|opened| opened.contents.lies.iter().map(super::bases::Contradiction::of).collect())
+            .unwrap_or_default(),
         artifact_type: opened.and_then(|opened| opened.claims.artifact_type.as_deref()),
         subject: opened.and_then(|opened| subject(&opened.claims)),
         annotations: opened.map(|opened| &opened.claims.annotations),
-        bases: inside.bases.as_ref().map(|bases| super::bases::of(bases, inside.image().as_ref())),
+        bases: inside.bases.as_ref().zip(opened).map(|(bases, opened)| super::bases::of(bases, opened, inspection.now)),
         config: config.and_then(|config| config.as_ref().ok()).zip(opened).map(|(config, opened)| Settings {
             digest: opened.manifest.config.digest.as_str(),
             size: opened.manifest.config.size,
@@ -230,13 +298,20 @@ fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap
     }
 }
 
-fn layers<'a>(shares: &HashMap<&Digest, usize>, opened: &'a Opened) -> Vec<Layer<'a>> {
-    let layers = opened.manifest.layers.iter().zip(opened.commands());
+fn unread(opened: &Opened) -> Vec<UnreadLayer> {
+    let unread = opened.contents.unread.iter();
+    unread.map(|(at, why)| UnreadLayer { layer: at + 1, error: why.clone() }).collect()
+}
+
+fn layers<'a>(shares: &HashMap<&Digest, usize>, opened: &'a Opened, base: Option<usize>) -> Vec<Layer<'a>> {
+    let layers = opened.manifest.layers.iter().zip(opened.commands()).enumerate();
     layers
-        .map(|(layer, command)| Layer {
+        .map(|(at, (layer, command))| Layer {
             digest: layer.digest.as_str(),
             media_type: &layer.media_type,
             size: layer.size,
+            unpacked: opened.contents.sizes[at],
+            part: base.map(|base| if at < base { LayerPart::Base } else { LayerPart::Added }),
             command,
             in_platforms: shares[&layer.digest],
         })
@@ -262,8 +337,12 @@ pub(super) fn named(inside: &Inside) -> String {
 
 /// Whole days since the image says it was built.
 pub(super) fn age_days(config: &Config, now: Timestamp) -> Option<i64> {
-    let seconds = now.as_second() - config.created_at()?.as_second();
-    Some(seconds.div_euclid(86_400))
+    Some(days_between(config.created_at()?, now))
+}
+
+/// By BuildKit's annotation: what an attestation manifest of an index is of; a claim.
+pub(super) fn attested(child: &Child) -> Option<&str> {
+    child.annotations.get("vnd.docker.reference.digest").map(String::as_str)
 }
 
 fn subject(claims: &Claims) -> Option<&str> {

@@ -1,30 +1,23 @@
-//! What `inspect` prints for people: the image, then each platform with its layers, cut to the terminal's width.
+//! What `inspect` prints for people: the image, then each platform with its base and its layers.
 //! Whatever comes from a registry is made visible first, and what is only claimed is said to be.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 
-use super::bases::doubt;
+use super::bases_text::{self, lines, nearest};
 use super::inspect::{Inspection, age_days, named, shares};
-use super::text::visible;
+use super::page::{Page, Tone};
+use super::sizes::{size, stored};
 use super::{Style, plural};
 use crate::digest::Digest;
 use crate::image::Config;
-use crate::image::base::{Bases, Now};
-use crate::inspect::{Inside, Opened};
+use crate::image::base::FIRST_BUILD;
+use crate::inspect::{Inside, Inspected, Opened, Total};
 use crate::registry::{Referrers, ReferrersFrom, RegistryError};
-
-/// Columns of a name in front of its value.
-const NAMES: usize = 13;
-/// Cells of the bar that shows a layer's share.
-const BAR: usize = 10;
-/// Before this second (2000-01-01) no image was built; builders that want the same bytes each time write 1970.
-const FIRST: i64 = 946_684_800;
 
 /// The whole page, ending in a newline.
 pub fn text(inspection: &Inspection, style: Style) -> String {
     let found = &inspection.found;
-    let mut page = Page { text: String::new(), style };
+    let mut page = Page::new(style);
     page.title(&inspection.reference.to_string());
     page.whole("digest", &format!("{} (known by bytes)", found.digest));
     page.row("media type", &found.media_type);
@@ -43,6 +36,10 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
         }
         page.texts("annotations", &found.claims.annotations);
     }
+    if found.platforms.len() > 1 {
+        page.total(found);
+        page.several_bases(found);
+    }
     page.referrers(&found.referrers);
     let shares = shares(found);
     for inside in &found.platforms {
@@ -56,40 +53,14 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
     page.text
 }
 
-struct Page {
-    text: String,
-    style: Style,
+/// `12.3 MiB (12897484 bytes) compressed, in 7 layers, …`.
+pub(super) fn in_all(total: Total) -> String {
+    let unpacked = total.unpacked.map_or_else(String::new, |bytes| format!("; {} unpacked", size(bytes)));
+    let layers = plural(total.layers, "layer");
+    format!("{} compressed, in {layers}, each once{unpacked}", stored(total.stored))
 }
 
 impl Page {
-    fn title(&mut self, text: &str) {
-        let shown = self.style.bold(&self.cut(text, 0));
-        let _ = writeln!(self.text, "{shown}");
-    }
-
-    fn line(&mut self, text: &str) {
-        let shown = self.cut(text, 0);
-        let _ = writeln!(self.text, "{shown}");
-    }
-
-    fn row(&mut self, name: &str, value: &str) {
-        let name = format!("{name:<NAMES$}");
-        let shown = self.cut(value, NAMES + 3);
-        let _ = writeln!(self.text, "  {} {shown}", self.style.dim(&name));
-    }
-
-    /// A digest is of no use in part.
-    fn whole(&mut self, name: &str, value: &str) {
-        let name = format!("{name:<NAMES$}");
-        let _ = writeln!(self.text, "  {} {}", self.style.dim(&name), visible(value));
-    }
-
-    /// Why something can't be known, whole: the reason often stands at the end.
-    fn unknown(&mut self, name: &str, why: &str) {
-        let name = format!("{name:<NAMES$}");
-        let _ = writeln!(self.text, "  {} can't be known: {}", self.style.dim(&name), visible(why));
-    }
-
     /// None, so many, or not known: the three answers apart.
     fn referrers(&mut self, answer: &Result<Referrers, RegistryError>) {
         match answer {
@@ -98,28 +69,30 @@ impl Page {
         }
     }
 
-    fn maybe(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.row(name, value);
+    /// What all platforms weigh together.
+    fn total(&mut self, found: &Inspected) {
+        match found.total() {
+            Some(total) => self.row("all together", &in_all(total)),
+            None => self.row("all together", "unknown: not every platform could be read"),
         }
     }
 
-    fn list(&mut self, name: &str, values: &[String]) {
-        if !values.is_empty() {
-            self.row(name, &values.join(", "));
+    /// Where platforms are built on different bases, which is easily missed further down.
+    fn several_bases(&mut self, found: &Inspected) {
+        let bases = found.platforms.iter().filter_map(|inside| Some((named(inside), inside.bases.as_ref()?)));
+        let mut by_base: Vec<(String, Vec<String>)> = Vec::new();
+        for (platform, bases) in bases {
+            let base = bases_text::short(bases);
+            match by_base.iter_mut().find(|(known, _)| *known == base) {
+                Some((_, platforms)) => platforms.push(platform),
+                None => by_base.push((base, vec![platform])),
+            }
         }
-    }
-
-    /// Words as a list, so that one with a space in it does not look like two.
-    fn words(&mut self, name: &str, words: &[String]) {
-        if !words.is_empty() {
-            self.row(name, &serde_json::to_string(words).expect("texts serialise"));
-        }
-    }
-
-    fn texts(&mut self, name: &str, texts: &BTreeMap<String, String>) {
-        for (at, (key, value)) in texts.iter().enumerate() {
-            self.row(if at == 0 { name } else { "" }, &format!("{key} = {value}"));
+        if by_base.len() > 1 {
+            self.row("bases", "the platforms differ:");
+            for (base, platforms) in by_base {
+                self.row("", &format!("{}: {base}", platforms.join(", ")));
+            }
         }
     }
 
@@ -132,9 +105,9 @@ impl Page {
         };
         self.maybe("artifact type", opened.claims.artifact_type.as_deref());
         self.maybe("refers to", opened.claims.subject.as_ref().map(|subject| subject.digest.as_str()));
-        let total = opened.manifest.layers_size();
-        let size = total.map_or_else(|| "unknown: the layers contradict each other".to_owned(), size);
-        self.row("size", &format!("{size} compressed, in {}", plural(opened.manifest.layers.len(), "layer")));
+        let total = stored(opened.manifest.layers_size());
+        self.row("size", &format!("{total} compressed, in {}", plural(opened.manifest.layers.len(), "layer")));
+        self.unpacked(opened);
         match &opened.config {
             Some(Ok(config)) => self.config(inspection, config, inside),
             Some(Err(error)) => self.unknown("config", &error.to_string()),
@@ -142,30 +115,39 @@ impl Page {
         }
         self.texts("annotations", &opened.claims.annotations);
         if let Some(bases) = &inside.bases {
-            self.bases(bases);
+            for line in lines(bases, opened, inspection.now) {
+                self.toned(line.name, &line.text, line.tone);
+            }
         }
         if let Some(list) = &inside.referrers {
             self.referrers(list);
         }
-        self.layers(opened, total, shares);
+        let base = inside.bases.as_ref().and_then(nearest).map(|(_, ground)| ground.layers);
+        self.layers(opened, base, shares);
     }
 
-    /// What it is built on, the best first, and what it says that is not so.
-    fn bases(&mut self, bases: &Bases) {
-        for known in &bases.known {
-            let how = known.doubt.as_ref().map_or_else(String::new, |why| format!(": {}", doubt(why)));
-            self.row("base", &format!("{}, {}{how}", known.name(), known.confidence.word()));
-            match &known.now {
-                Some(Now::Moved { to, created }) => {
-                    let on = created.map_or_else(String::new, |on| format!(" on {}", on.strftime("%Y-%m-%d")));
-                    self.row("", &format!("rebuild: it moved{on}, its tag names {to} now"));
-                }
-                Some(Now::Unknown(error)) => self.row("", &format!("what its tag names now is unknown: {error}")),
-                Some(Now::Same(_)) | None => {}
+    /// What the layers unpack to, as far as that is known, and where the config lies about it.
+    fn unpacked(&mut self, opened: &Opened) {
+        let contents = &opened.contents;
+        let count = contents.sizes.len();
+        match (contents.sizes.iter().flatten().count(), opened.total(count).unpacked) {
+            (0, _) if !contents.asked => {}
+            (_, Some(bytes)) if contents.asked => self.row("unpacked", &format!("{}, every layer read", size(bytes))),
+            (_, Some(bytes)) => self.row("unpacked", &format!("{}, as every layer is stored", size(bytes))),
+            (known, None) if contents.asked => {
+                self.row("unpacked", &format!("unknown: {known} of {count} layers could be read"));
+            }
+            (known, None) => {
+                let text =
+                    format!("known of {known} of {count} layers, stored uncompressed; --unpack reads the others");
+                self.row("unpacked", &text);
             }
         }
-        for found in &bases.contradicted {
-            self.row("not so", &format!("{}: {}", found.claimed, found.shown));
+        for lie in &contents.lies {
+            self.toned("not so", &format!("{}: {}", lie.claimed, lie.shown), Tone::Alarm);
+        }
+        for (at, why) in &contents.unread {
+            self.toned("not read", &format!("layer {}: {why}", at + 1), Tone::Warning);
         }
     }
 
@@ -186,35 +168,6 @@ impl Page {
             self.row("environment", &format!("{} (values are not shown)", names.join(", ")));
         }
         self.texts("labels", &config.labels);
-    }
-
-    fn layers(&mut self, opened: &Opened, total: Option<u64>, shares: &HashMap<&Digest, usize>) {
-        let count = opened.manifest.layers.len().to_string().len();
-        let mut marked = false;
-        for (at, (layer, command)) in opened.manifest.layers.iter().zip(opened.commands()).enumerate() {
-            let mark = if shares[&layer.digest] > 1 { '*' } else { ' ' };
-            marked |= mark == '*';
-            let digest = format!("{}:{}", layer.digest.algorithm().name(), &layer.digest.hex()[..12]);
-            let bar = bar(layer.size, total);
-            let front = format!("  {:>count$}{mark} {digest} {:>11} ", at + 1, short_size(layer.size));
-            let command = command.map_or_else(|| "unknown command".to_owned(), |command| shown_command(&command));
-            let command = self.cut(&command, front.chars().count() + BAR + 1);
-            let _ = writeln!(self.text, "{front}{} {command}", self.style.bar(&bar));
-        }
-        if marked {
-            self.line("  * in another platform too");
-        }
-    }
-
-    /// Visible, on one line, and no longer than the line has room for; whole with `-v`.
-    fn cut(&self, text: &str, used: usize) -> String {
-        let text = visible(text);
-        let room = self.style.width.saturating_sub(used).max(20);
-        if self.style.verbose || text.chars().count() <= room {
-            return text;
-        }
-        let cut: String = text.chars().take(room - 1).collect();
-        format!("{cut}…")
     }
 }
 
@@ -239,106 +192,11 @@ fn listed(known: &Referrers) -> String {
 fn created(config: &Config, inspection: &Inspection) -> Option<String> {
     let written = config.created.as_deref()?;
     let age = match (config.created_at(), age_days(config, inspection.now)) {
-        (Some(time), _) if time.as_second() < FIRST => "not a time of building".to_owned(),
+        (Some(time), _) if time.as_second() < FIRST_BUILD => "not a time of building".to_owned(),
         (Some(_), Some(days)) if days < 0 => "in the future".to_owned(),
         (Some(_), Some(0)) => "today".to_owned(),
         (Some(_), Some(days)) => format!("{} ago", plural(usize::try_from(days).unwrap_or_default(), "day")),
         _ => "no time in RFC 3339".to_owned(),
     };
     Some(format!("{written} ({age})"))
-}
-
-/// A command as a Dockerfile would have it.
-fn shown_command(command: &str) -> String {
-    let command = command.strip_suffix(" # buildkit").unwrap_or(command);
-    if let Some(instruction) = command.strip_prefix("/bin/sh -c #(nop) ") {
-        return instruction.trim_start().to_owned();
-    }
-    match command.strip_prefix("RUN /bin/sh -c ").or_else(|| command.strip_prefix("/bin/sh -c ")) {
-        Some(shell) => format!("RUN {shell}"),
-        None => command.to_owned(),
-    }
-}
-
-/// `12.3 MiB (12897484 bytes)`.
-fn size(bytes: u64) -> String {
-    let short = short_size(bytes);
-    if short.ends_with(" B") {
-        plural(usize::try_from(bytes).unwrap_or(usize::MAX), "byte")
-    } else {
-        format!("{short} ({bytes} bytes)")
-    }
-}
-
-/// `12.3 MiB`.
-fn short_size(bytes: u64) -> String {
-    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    for (unit, shift) in units {
-        if bytes >> shift > 0 {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
-
-/// The share of `total` in eighths of a cell; empty where the total is not known.
-fn bar(size: u64, total: Option<u64>) -> String {
-    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let Some(total) = total.filter(|total| *total > 0) else { return " ".repeat(BAR) };
-    let cells = u128::from(size.min(total)) * (BAR as u128) * 8 / u128::from(total);
-    let eighths = usize::try_from(cells).unwrap_or(BAR * 8);
-    let mut bar = "█".repeat(eighths / 8);
-    if eighths / 8 < BAR {
-        bar.push(EIGHTHS[eighths % 8]);
-    }
-    let used = bar.chars().count();
-    bar + &" ".repeat(BAR - used)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_fill_the_bar_and_never_more() {
-        let rows = [
-            (0, Some(100), "          "),
-            (100, Some(100), "██████████"),
-            (50, Some(100), "█████     "),
-            (1, Some(100), "          "),
-            (2, Some(100), "▏         "),
-            (5, Some(4), "██████████"),
-            (u64::MAX, Some(u64::MAX), "██████████"),
-            (7, Some(0), "          "),
-            (7, None, "          "),
-        ];
-        for (size, total, expected) in rows {
-            assert_eq!(bar(size, total), expected, "{size} of {total:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_and_commands_as_people_write_them() {
-        let rows = [
-            (0, "0 B"),
-            (1_023, "1023 B"),
-            (1_024, "1.0 KiB"),
-            (1_048_575, "1023.9 KiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ];
-        for (bytes, expected) in rows {
-            assert_eq!(short_size(bytes), expected);
-        }
-        let rows = [
-            ("/bin/sh -c #(nop)  CMD [\"sh\"]", "CMD [\"sh\"]"),
-            ("/bin/sh -c apt-get update", "RUN apt-get update"),
-            ("RUN /bin/sh -c make # buildkit", "RUN make"),
-            ("COPY / / # buildkit", "COPY / /"),
-            ("bazel build ...", "bazel build ..."),
-        ];
-        for (command, expected) in rows {
-            assert_eq!(shown_command(command), expected);
-        }
-    }
 }

@@ -2,11 +2,16 @@
 //! The same outcome and the same clock give the same bytes.
 
 mod bases;
+mod bases_text;
 pub mod inspect;
 pub mod inspect_text;
+pub mod inspect_tree;
 pub mod json;
+mod layers_text;
 pub mod list;
+mod page;
 pub mod resolve;
+mod sizes;
 pub mod text;
 
 use std::fmt::Write as _;
@@ -46,10 +51,6 @@ impl Style {
 
     fn dim(self, text: &str) -> String {
         self.painted("2", text)
-    }
-
-    fn bar(self, text: &str) -> String {
-        self.painted("36", text)
     }
 
     fn painted(self, code: &str, text: &str) -> String {

@@ -34,7 +34,8 @@ satisfies the rule then, though the container will not start without `runAsUser`
 violation, since it will not start at all. With `allow` a name is `undecided` there too.
 
 What the image says is its builder's word, and the runtime follows it. What is said elsewhere is not seen: an override \
-file of Compose, a patch, options of a pipeline's container, a hook of a cluster. Images in a chart's values and in a \
+file of Compose, a patch, options of a pipeline's container, \
+the `containerUser` of a devcontainer, a hook of a cluster. Images in a chart's values and in a \
 kustomization are `undecided`, as templates and manifests decide about them: check what is rendered. An image of a \
 Dockerfile or a pipeline is judged by its own user; as most bases run as root, `where: {roles: [run]}` leaves them out.
 

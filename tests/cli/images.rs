@@ -398,7 +398,9 @@ fn what_an_image_says_cannot_speak_to_the_terminal_nor_leak() {
         assert!(text.stdout.contains("debian:12, claimed by a label of the config, not verified"), "{}", text.stdout);
         assert!(text.stdout.contains("claimed by an annotation of the manifest, not verified"));
         assert!(text.stdout.contains("1 by the registry's referrers API, not verified: 1 evil/\\u{1b}[2J"));
-        let longest = text.stdout.lines().map(|line| line.chars().count()).max().expect("lines");
+        // why a claim is not verified is never cut
+        let lines = text.stdout.lines().filter(|line| !line.contains("claimed by"));
+        let longest = lines.map(|line| line.chars().count()).max().expect("lines");
         assert_eq!(longest > 140, !more.is_empty(), "{longest}");
     }
     let object = run(&repository, "inspect", &[&name, "--format", "json"]);

@@ -9,6 +9,7 @@ mod following;
 #[cfg(unix)]
 mod hard_places;
 mod images;
+mod inspecting;
 mod other_commands;
 mod output;
 mod pinning;

@@ -35,13 +35,21 @@ class Pusher:
             raise RuntimeError(f"{method} {path}: {answer.status} {said[:300]!r}")
         return answer.getheader("Location", "")
 
+    def blob(self, repository, data):
+        """A blob; its descriptor but for the media type."""
+        place = urlsplit(self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository))
+        query = "&".join(part for part in (place.query, f"digest={digest(data)}") if part)
+        self.ask("PUT", f"{place.path}?{query}", repository, data)
+        return {"digest": digest(data), "size": len(data)}
+
+    def manifest(self, repository, tag, manifest):
+        """A manifest of that tag; its digest."""
+        data = json.dumps(manifest).encode()
+        self.ask("PUT", f"/v2/{repository}/manifests/{tag}", repository, data, manifest.get("mediaType", MANIFEST))
+        return digest(data)
+
     def push(self, repository, tag):
         """An image that no other repository and tag has; its digest."""
-        place = urlsplit(self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository))
-        query = "&".join(part for part in (place.query, f"digest={digest(CONFIG)}") if part)
-        self.ask("PUT", f"{place.path}?{query}", repository, CONFIG)
-        config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(CONFIG), "size": len(CONFIG)}
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [],
-                               "annotations": {"name": f"{repository}:{tag}"}}).encode()
-        self.ask("PUT", f"/v2/{repository}/manifests/{tag}", repository, manifest, MANIFEST)
-        return digest(manifest)
+        config = {"mediaType": "application/vnd.oci.image.config.v1+json", **self.blob(repository, CONFIG)}
+        return self.manifest(repository, tag, {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [],
+                                               "annotations": {"name": f"{repository}:{tag}"}})

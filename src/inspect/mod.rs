@@ -1,6 +1,8 @@
 //! Gathers what can be known of one image: its platforms, their configs, and who refers to them.
 //! What can't be read is kept as an error in its place; it neither hides the rest nor counts as absent.
 
+mod unpack;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,9 +17,25 @@ use crate::image::{
     self, Child, Claims, Config, Content, Details, ImageError, ImageManifest, Platform, PlatformImage, Room,
 };
 use crate::limits;
-use crate::outline::{Found, OutlineError, content, fits, is_config, leaves, named_platforms, settled};
+pub use crate::outline::Nested;
+use crate::outline::{Found, OutlineError, Tree, content, fits, is_config, named_platforms, settled, tree};
 use crate::reference::{LATEST, Reference, Repository};
 use crate::registry::{Manifest, Referrers, Registry, RegistryError};
+
+pub use unpack::{Contents, Total};
+
+/// What is asked of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Only these platforms of it; empty means all.
+    pub platforms: &'a [Platform],
+    /// How many platforms and layers are read at once.
+    pub jobs: usize,
+    /// What it may be built on, to be compared with it.
+    pub candidates: &'a [Reference],
+    /// Whether its layers are read, to learn what they unpack to.
+    pub unpack: bool,
+}
 
 /// All that is known of one image.
 #[derive(Debug)]
@@ -34,6 +52,8 @@ pub struct Inspected {
     pub claims: Claims,
     /// Attestation manifests of the index.
     pub attestations: Vec<Child>,
+    /// The indexes in the index, in the order in which they stand, each before what is in it.
+    pub nested: Vec<Nested>,
     /// Platforms that were not asked for.
     pub left_out: usize,
     /// Every platform, or those asked for, in the index's order.
@@ -45,6 +65,8 @@ pub struct Inspected {
 /// What one platform of an image is.
 #[derive(Debug)]
 pub struct Inside {
+    /// Its place among all images of the index, those that were not asked for included.
+    pub place: usize,
     /// The index's word, else the config's.
     pub platform: Option<Platform>,
     /// Digest of its manifest.
@@ -88,6 +110,8 @@ pub struct Opened {
     pub claims: Claims,
     /// Its config; `None` for an artifact, whose config is not an image's.
     pub config: Option<Result<Config, ImageError>>,
+    /// What its layers unpack to.
+    pub contents: Contents,
 }
 
 impl Opened {
@@ -102,25 +126,30 @@ impl Opened {
 }
 
 impl Inspected {
-    /// Whether everything that was asked for is known.
+    /// Whether everything that was asked for is known, and no layer is other than its config says.
     pub fn is_whole(&self) -> bool {
         let known = |inside: &Inside| {
-            let content = inside.content.as_ref().is_ok_and(|opened| !matches!(opened.config, Some(Err(_))));
+            let whole = |opened: &Opened| !matches!(opened.config, Some(Err(_))) && opened.contents.is_whole();
+            let content = inside.content.as_ref().is_ok_and(whole);
             content && !matches!(inside.referrers, Some(Err(_)))
         };
         self.referrers.is_ok() && self.platforms.iter().all(known)
     }
+
+    /// Whether layers that were read are not what a config says.
+    pub fn lies(&self) -> bool {
+        let mut opened = self.platforms.iter().filter_map(|inside| inside.content.as_ref().ok());
+        opened.any(|opened| !opened.contents.lies.is_empty())
+    }
 }
 
-/// Reads the image that `reference` names; with `platforms`, only those of it. At most `jobs` platforms at once.
-/// `candidates` are compared with it, as what it may be built on.
+/// Reads the image that `reference` names, as far as it is asked for.
 pub async fn inspect(
     registry: &dyn Registry,
     reference: &Reference,
-    platforms: &[Platform],
-    jobs: usize,
-    candidates: &[Reference],
+    asked: Asked<'_>,
 ) -> Result<Inspected, OutlineError> {
+    let Asked { platforms, jobs, candidates, unpack } = asked;
     let repository = reference.repository();
     let top = content(registry, reference).await?;
     let claims = Claims::parse(&top)?;
@@ -130,7 +159,10 @@ pub async fn inspect(
         insides(registry, repository, &top, platforms, jobs, &room),
     )
     .await;
-    let Insides { index, attestations, left_out, mut platforms } = read?;
+    let Insides { index, attestations, nested, left_out, mut platforms } = read?;
+    if unpack {
+        unpack::unpack(registry, repository, &mut platforms, jobs).await;
+    }
     let annotations = if index { claims.annotations.clone() } else { BTreeMap::new() };
     let own = |asked: &Repository, tag: &str| {
         let named = reference.digest().is_none() && asked == repository && reference.tag().unwrap_or(LATEST) == tag;
@@ -157,6 +189,7 @@ pub async fn inspect(
         index,
         claims,
         attestations,
+        nested,
         left_out,
         platforms,
         referrers,
@@ -166,6 +199,7 @@ pub async fn inspect(
 struct Insides {
     index: bool,
     attestations: Vec<Child>,
+    nested: Vec<Nested>,
     left_out: usize,
     platforms: Vec<Inside>,
 }
@@ -183,6 +217,7 @@ async fn insides(
         Content::Image(_) => {
             let opened = open(registry, repository, top, room).await;
             let inside = Inside {
+                place: 0,
                 platform: configured(&opened),
                 digest: top.digest().clone(),
                 media_type: top.media_type().to_owned(),
@@ -197,10 +232,12 @@ async fn insides(
                 let has = inside.platform.iter().map(ToString::to_string).collect();
                 return Err(OutlineError::NoPlatform { wanted: listed(wanted.iter()), has });
             }
-            return Ok(Insides { index: false, attestations: Vec::new(), left_out: 0, platforms: vec![inside] });
+            let (attestations, nested, platforms) = (Vec::new(), Vec::new(), vec![inside]);
+            return Ok(Insides { index: false, attestations, nested, left_out: 0, platforms });
         }
     };
-    let (attestations, images) = leaves(registry, repository, top.digest(), children, room).await?;
+    let Tree { leaves: (attestations, images), nested } =
+        tree(registry, repository, top.digest(), children, room).await?;
     let found = match wanted {
         [] => images.into_iter().map(|child| Found { platform: child.platform.clone(), child: Some(child) }).collect(),
         // Nothing of what it reads is kept.
@@ -212,17 +249,19 @@ async fn insides(
         return Err(OutlineError::NoPlatform { wanted: listed(lacking.into_iter()), has: named_platforms(&found) });
     }
     let all = found.len();
-    let chosen = found.into_iter().filter(|found| wanted.is_empty() || wanted.iter().any(|wanted| fits(found, wanted)));
-    let reading = chosen.filter_map(|found| found.child).map(|child| inside(registry, repository, child, room));
+    let chosen = |found: &Found| wanted.is_empty() || wanted.iter().any(|wanted| fits(found, wanted));
+    let chosen = found.into_iter().enumerate().filter(|(_, found)| chosen(found));
+    let chosen = chosen.filter_map(|(place, found)| Some((place, found.child?)));
+    let reading = chosen.map(|(place, child)| inside(registry, repository, place, child, room));
     let platforms: Vec<Inside> = stream::iter(reading).buffered(jobs.max(1)).collect().await;
-    Ok(Insides { index: true, attestations, left_out: all - platforms.len(), platforms })
+    Ok(Insides { index: true, attestations, nested, left_out: all - platforms.len(), platforms })
 }
 
 fn listed<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
     platforms.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-async fn inside(registry: &dyn Registry, repository: &Repository, child: Child, room: &Room) -> Inside {
+async fn inside(registry: &dyn Registry, repository: &Repository, place: usize, child: Child, room: &Room) -> Inside {
     let content = async {
         let manifest = image::read_child(registry, repository, &child, room).await?;
         open(registry, repository, &manifest, room).await
@@ -233,6 +272,7 @@ async fn inside(registry: &dyn Registry, repository: &Repository, child: Child, 
         Err(_) => Err(RegistryError::TooLarge { place: repository.host().to_owned(), limit: limits::IMAGE_BYTES }),
     });
     Inside {
+        place,
         platform: child.platform.or_else(|| configured(&content)),
         digest: child.digest,
         media_type: child.media_type,
@@ -245,7 +285,9 @@ async fn inside(registry: &dyn Registry, repository: &Repository, child: Child, 
 }
 
 fn configured(content: &Result<Opened, ImageError>) -> Option<Platform> {
-    Some(content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform.clone())
+    let platform = &content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform;
+    // What is put together without a base often has no platform in its config.
+    (!platform.os.is_empty() || !platform.architecture.is_empty()).then(|| platform.clone())
 }
 
 async fn open(
@@ -260,5 +302,6 @@ async fn open(
     };
     let config =
         if is_config(&manifest) { Some(image::read_config(registry, repository, &manifest, room).await) } else { None };
-    Ok(Opened { claims: Claims::parse(top)?, manifest, config })
+    let contents = Contents::stored(&manifest.layers);
+    Ok(Opened { claims: Claims::parse(top)?, manifest, config, contents })
 }

@@ -1,0 +1,3 @@
+module plimsoll.dev/interop/ko
+
+go 1.24

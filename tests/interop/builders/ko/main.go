@@ -1,0 +1,4 @@
+// What ko builds an image of, for the part `bases` of the interop suite.
+package main
+
+func main() { println("hello") }
