@@ -297,7 +297,8 @@ impl<'a> Book<'a> {
             let cell = cell(&self.unpacked, (subject.repository.clone(), layer.digest.clone()));
             let read = || async {
                 let packed = Packed { digest: &layer.digest, size: layer.size, media_type: &layer.media_type };
-                Ok(self.registry.unpacked(subject.repository, packed).await?.diff_id)
+                let unpacked = self.registry.unpacked(subject.repository, packed).await;
+                Ok(unpacked.map_err(|error| absent_layer(error, at))?.diff_id)
             };
             let found = cell.get_or_init(read).await.clone()?;
             if found != *claimed {
@@ -512,6 +513,16 @@ impl<'a> Book<'a> {
         if let Ok(reference) = Reference::parse(&text) {
             lock(&self.asked).insert(reference);
         }
+    }
+}
+
+/// That a layer of the image is not there says nothing of whether its base is.
+fn absent_layer(error: RegistryError, at: usize) -> RegistryError {
+    match error {
+        RegistryError::NotFound { place } => {
+            RegistryError::Malformed { detail: format!("layer {} of the image is not there", at + 1), place }
+        }
+        other => other,
     }
 }
 

@@ -561,6 +561,9 @@ async fn a_layer_that_can_not_be_unpacked_leaves_the_base_open() {
     let server = Server::start(Behaviour::lying(|request, truth| {
         let layer = packed("base 0");
         let own = format!("/v2/stalls/blobs/{}", Digest::sha256(&layer.stored));
+        if request.path == own.replace("stalls", "gone") {
+            return Some(Reply::status(404));
+        }
         (request.path == own && truth.status == 200)
             .then(|| Reply::status(200).body(Body::Stuck(layer.stored[..5].to_vec(), layer.stored.len())))
     }));
@@ -577,6 +580,7 @@ async fn a_layer_that_can_not_be_unpacked_leaves_the_base_open() {
     let names = [
         (image("honest", packed("base 0")), "allow"),
         (image("stalls", packed("base 0")), "undecided"),
+        (image("gone", packed("base 0")), "undecided"),
         (image("large", large), "undecided"),
         (image("wrong", wrong), "undecided"),
         (image("torn", torn), "undecided"),
