@@ -9,6 +9,8 @@ pub const MANIFEST_BYTES: usize = 4 << 20;
 pub const CONFIG_BYTES: usize = 8 << 20;
 /// Largest blob of an attestation or a signature, in bytes: a bill of materials of a large image fits.
 pub const ATTESTATION_BYTES: usize = 40 << 20;
+/// Largest layer that `vendor` copies because a check unpacked it, in bytes: it is held whole, and a larger one is said.
+pub const VENDORED_LAYER_BYTES: usize = 64 << 20;
 /// Most blobs of one attestation or signature manifest: one a statement, and keyless signing adds one each time.
 pub const ATTESTATION_BLOBS: usize = 200;
 /// Most attestation and signature manifests of one image that are copied, over all its platforms.

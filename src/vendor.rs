@@ -50,12 +50,19 @@ impl Name {
 pub struct Noting<'a> {
     registry: &'a dyn Registry,
     asked: Mutex<BTreeMap<Name, Result<Digest, RegistryError>>>,
+    unpacked: Mutex<BTreeMap<(Repository, Digest), Layer>>,
 }
 
 impl<'a> Noting<'a> {
     /// Notes what `registry` is asked for.
     pub fn new(registry: &'a dyn Registry) -> Self {
-        Self { registry, asked: Mutex::default() }
+        Self { registry, asked: Mutex::default(), unpacked: Mutex::default() }
+    }
+
+    /// The layers that were unpacked, with the repository of each.
+    pub fn layers(&self) -> Vec<(Repository, Layer)> {
+        let unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        unpacked.iter().map(|((repository, _), layer)| (repository.clone(), layer.clone())).collect()
     }
 
     /// The names that references of `outcome` go by and that were asked for, with what came of it.
@@ -96,6 +103,11 @@ impl Registry for Noting<'_> {
     }
 
     fn unpacked<'a>(&'a self, repository: &'a Repository, layer: Packed<'a>) -> Answer<'a, Unpacked> {
+        let (digest, media_type) = (layer.digest.clone(), layer.media_type.to_owned().into());
+        let noted = Layer { digest: digest.clone(), size: layer.size, media_type };
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        unpacked.insert((repository.clone(), digest), noted);
+        drop(unpacked);
         self.registry.unpacked(repository, layer)
     }
 
@@ -125,14 +137,21 @@ pub struct Copied {
 /// Where copies go, the digest with the bytes that hash to it.
 pub type Keep<'a, E> = &'a (dyn Fn(&Digest, &[u8]) -> Result<(), E> + Sync);
 
-/// Copies all that `names` reach in `registry` to `keep`, `jobs` names at once; fails only where `keep` does.
+/// Copies all that `names` reach in `registry` to `keep`, `jobs` names at once, and those `layers`, which the check had to
+/// read; fails only where `keep` does.
 pub async fn copy<E: Send>(
     registry: &dyn Registry,
     names: &BTreeMap<Name, Result<Digest, RegistryError>>,
+    layers: &[(Repository, Layer)],
     jobs: usize,
     keep: Keep<'_, E>,
 ) -> Result<Copied, E> {
     let copying = Copying { registry, keep, seen: Mutex::default(), copied: Mutex::default() };
+    // One after the other, since each is held whole.
+    for (repository, layer) in layers {
+        let limit = usize::try_from(layer.size).unwrap_or(usize::MAX).min(limits::VENDORED_LAYER_BYTES);
+        copying.blob(repository, layer, limit).await?;
+    }
     let mut to_come: BTreeMap<&Repository, AtomicUsize> = BTreeMap::new();
     for name in names.keys() {
         *to_come.entry(name.repository()).or_default().get_mut() += 1;

@@ -45,7 +45,9 @@ pub(crate) fn vendor(arguments: &Vendor) -> Result<Exit, Failure> {
     let (unread, copied) = asking::watched(&watch, arguments.quiet, arguments.verbose, async |progress| {
         let outcome = gate::run(request, &noting, progress).await;
         let keep = |digest: &_, bytes: &[u8]| writer.keep(digest, bytes).map(drop);
-        let copied = vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), jobs, &keep).await;
+        let copied =
+            vendor::copy::<LayoutWriterError>(&network.router, &noting.names(&outcome), &noting.layers(), jobs, &keep)
+                .await;
         (unread(&outcome), copied)
     })?;
     network.say(arguments.quiet, arguments.verbose);

@@ -443,6 +443,8 @@ fn the_same_check_out_of_a_copy_says_the_same() {
     let images = [
         "on-debian-annotated",
         "on-debian-silent",
+        "recompressed",
+        "recompressed-lying",
         "stale",
         "two-level",
         "buildkit-provenance",
