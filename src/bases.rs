@@ -90,6 +90,8 @@ enum Seen {
     Contradicted(Contradiction),
     /// A candidate that could not be compared.
     Unread(String, ImageError),
+    /// A candidate that nobody named, whose layers agree and whose history does not.
+    Doubtful(String),
     /// A candidate that is not the base.
     No,
 }
@@ -152,6 +154,7 @@ impl<'a> Book<'a> {
             known: Vec::new(),
             contradicted: Vec::new(),
             unread: Vec::new(),
+            doubtful: Vec::new(),
             searched: 0,
         };
         let Some(details) = image.details.as_deref() else { return bases };
@@ -184,6 +187,7 @@ impl<'a> Book<'a> {
                     }
                 }
                 Seen::Unread(name, error) => bases.unread.push((name, error)),
+                Seen::Doubtful(why) => bases.doubtful.push(why),
                 Seen::No => {}
             }
         }
@@ -227,6 +231,12 @@ impl<'a> Book<'a> {
             }
             Verdict::Liar(found) => Seen::Contradicted(found),
             Verdict::Unread(error) => aim.unread(error),
+            Verdict::History(at) if !aim.named => {
+                let (name, layer) = (aim.label(), at + 1);
+                Seen::Doubtful(format!(
+                    "its layers begin with those of {name}, but its history says that layer {layer} was made otherwise"
+                ))
+            }
             Verdict::History(at) => {
                 let now = self.now(subject, &aim, &top).await;
                 Seen::Known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
@@ -274,8 +284,14 @@ impl<'a> Book<'a> {
 
     /// Reads those layers of the image and hashes what they unpack to: what is not as the config says, if anything.
     async fn unpack(&self, subject: Subject<'_>, numbers: Vec<usize>) -> Result<Option<Contradiction>, ImageError> {
+        let layers = &subject.image.manifest.layers;
+        let whole = numbers.iter().fold(0, |sum: u64, at| sum.saturating_add(layers[*at].size));
+        if numbers.len() > limits::BASE_UNPACKED_LAYERS || whole > limits::BASE_UNPACKED_BYTES as u64 {
+            let (place, limit) = (subject.repository.host().to_owned(), limits::BASE_UNPACKED_BYTES);
+            return Err(RegistryError::TooLarge { place, limit }.into());
+        }
         for at in numbers {
-            let layer = &subject.image.manifest.layers[at];
+            let layer = &layers[at];
             let claimed = &subject.config.diff_ids[at];
             let cell = cell(&self.unpacked, (subject.repository.clone(), layer.digest.clone()));
             let read = || async {
@@ -602,24 +618,32 @@ fn aim_at(aims: &mut Vec<Aim>, aim: Aim) {
 
 /// Adds a base, or its evidence to the same one that is known already.
 fn merge(all: &mut Vec<Known>, known: Known) {
-    let manifest = |known: &Known| known.ground.as_ref().map(|ground| ground.manifest.clone());
-    let same = |other: &&mut Known| {
-        let named = (&other.repository, &other.tag) == (&known.repository, &known.tag);
-        // A claim without a digest is of whatever is proved under its name.
-        named
-            && (manifest(other) == manifest(&known) || manifest(other).is_none() || manifest(&known).is_none())
-            && (other.digest == known.digest || manifest(other) == manifest(&known))
-    };
-    match all.iter_mut().find(same) {
+    match all.iter_mut().find(|other| same(other, &known)) {
         Some(other) => {
             let (mut better, worse) =
                 if known.confidence > other.confidence { (known, other.clone()) } else { (other.clone(), known) };
             let new = worse.by.into_iter().filter(|by| !better.by.contains(by)).collect::<Vec<_>>();
             better.by.extend(new);
             better.by.sort();
+            if better.tag.is_none() {
+                (better.tag, better.now) = (worse.tag, worse.now);
+            }
             *other = better;
         }
         None => all.push(known),
+    }
+}
+
+/// Whether two are one base: by name and digest, or proved by the same manifest, where one of them may lack the tag.
+fn same(one: &Known, other: &Known) -> bool {
+    if one.repository != other.repository {
+        return false;
+    }
+    match (&one.ground, &other.ground) {
+        (Some(a), Some(b)) => {
+            a.manifest == b.manifest && (one.tag == other.tag || one.tag.is_none() || other.tag.is_none())
+        }
+        _ => one.tag == other.tag && one.digest == other.digest,
     }
 }
 

@@ -23,6 +23,10 @@ pub const INDEX_CHILDREN: usize = 1_000;
 pub const BASE_CLAIMS: usize = 20;
 /// Most bases that a policy may have looked for by name and tag: each is asked for in every run that needs one.
 pub const BASE_CANDIDATES: usize = 50;
+/// Most layers of one image that are read and unpacked to prove a base: bases have a dozen.
+pub const BASE_UNPACKED_LAYERS: usize = 30;
+/// Most stored bytes of those layers: the largest bases in use have some hundred MiB.
+pub const BASE_UNPACKED_BYTES: usize = 512 << 20;
 /// Most answers about bases that a run remembers: a fleet shares some dozens, and a hostile image can name many.
 pub const BASES_REMEMBERED: usize = 2_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.

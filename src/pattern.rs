@@ -225,6 +225,11 @@ impl Glob {
         parse_tag(text)
     }
 
+    /// A glob over any text; every `*` of it stands for a run of characters.
+    pub fn text(text: &str) -> Self {
+        Self::new(text)
+    }
+
     /// Whether the whole of `text` fits.
     pub fn fits(&self, text: &str) -> bool {
         let letters: Vec<char> = text.chars().collect();

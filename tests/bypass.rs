@@ -1066,3 +1066,119 @@ fn a_cache_that_comes_with_what_is_judged() {
         }
     }
 }
+
+/// A repository whose policy is `run-as-user` alone, with one image for each of these users: `u0`, `u1`, …
+fn running_as(users: &[&str], files: &[(&str, &str)]) -> Repository {
+    const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+    let policy = LIBRARY_ONLY.replace("trusted-registry: {allow: [\"docker.io/library/*\"]}", "run-as-user: {}");
+    let repository = Repository::with(&policy, &[], files);
+    let mut layout = Layout::new(&repository.path("registry"));
+    for (at, user) in users.iter().enumerate() {
+        let config = serde_json::json!({"os": "linux", "architecture": "amd64", "config": {"User": user}}).to_string();
+        let digest = layout.blob(config.as_bytes()).to_string();
+        let descriptor = serde_json::json!({"mediaType": "x/y", "digest": digest, "size": config.len()});
+        let body = serde_json::json!({"schemaVersion": 2, "mediaType": IMAGE, "config": descriptor, "layers": []});
+        let written = layout.manifest(IMAGE, &body);
+        layout.name(&format!("docker.io/library/u{at}:1"), &written);
+    }
+    layout.finish();
+    repository
+}
+
+/// CVE-2026-46680: a user that is no uid to the runtime is looked up in the image's own files, where it may be root.
+#[test]
+fn rule_30_a_users_name_is_never_taken_for_a_user_other_than_root() {
+    let rows = [
+        ("1000", "allow", "allow"),
+        ("1000:1000", "allow", "allow"),
+        ("", "deny", "deny"),
+        ("0", "deny", "deny"),
+        ("root", "deny", "deny"),
+        // the kubelet refuses a name where root is refused, and takes a number for what it is not
+        ("web", "undecided", "allow"),
+        ("nonroot:nonroot", "undecided", "allow"),
+        ("4294967296", "undecided", "undecided"),
+        ("2147483648", "undecided", "undecided"),
+        ("99999999999999999999", "undecided", "undecided"),
+        ("-1", "undecided", "undecided"),
+        ("01000", "undecided", "undecided"),
+        ("1000 ", "undecided", "undecided"),
+    ];
+    let users: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    let both = |at| {
+        let refuses = format!("image: u{at}:1\n      securityContext: {{runAsNonRoot: true}}");
+        ["---\n".to_owned(), pod(&format!("image: u{at}:1")), "---\n".to_owned(), pod(&refuses)].concat()
+    };
+    let text: String = (0..rows.len()).map(both).collect();
+    let answer = running_as(&users, &[("a.yaml", &text)]).check();
+    assert_eq!(answer.code, 1, "{}", answer.stderr);
+    let report = answer.json();
+    let references = report["references"].as_array().expect("references");
+    assert_eq!(references.len(), rows.len() * 2);
+    for (at, (user, plain, refused)) in rows.iter().enumerate() {
+        assert_eq!(references[at * 2]["verdict"], *plain, "{user:?}");
+        assert_eq!(references[at * 2 + 1]["verdict"], *refused, "{user:?} where root is refused");
+    }
+}
+
+#[test]
+fn a_user_that_a_cluster_would_not_run_it_as() {
+    let good = "runAsUser: 1000";
+    for (pod_says, container_says) in [
+        (good, "runAsUser: 0"),
+        ("", "runAsUser: \"1000\""),
+        ("", "runAsUser: 1000.0"),
+        ("", "runAsUser: 1e3"),
+        ("", "runAsUser: 0x0"),
+        ("", "runAsUser: 0o0"),
+        ("", "runAsUser: 0000"),
+        ("", "runAsUser: 01750"),
+        ("", "runAsUser: null"),
+        ("", "runAsUser: -1"),
+        ("", "runAsUser: 4294967296"),
+        ("", "runAsUser: 99999999999999999999"),
+        ("", "runAsUser: 1000, runAsUser: 0"),
+        ("", "runAsUser: 0, runAsUser: 1000"),
+        (good, "runAsUser: !!int 0"),
+        (good, "runAsUser: $UID"),
+        (good, "runAsUser: '{{ .Values.uid }}'"),
+        (good, "<<: {runAsUser: 0}"),
+        (good, "\"\\x72unAsUser\": 0"),
+        ("", "runAsUserName: 1000"),
+        ("", "windowsOptions: {runAsUserName: ContainerUser}"),
+        ("", "RunAsUser: 1000"),
+    ] {
+        let text = format!(
+            "{}      securityContext: {{{container_says}}}\n  securityContext: {{{pod_says}}}\n",
+            pod("image: u0:1")
+        );
+        let answer = running_as(&[""], &[("a.yaml", &text)]).check();
+        assert!(matches!(answer.code, 1 | 3), "exit {}: {pod_says} | {container_says}", answer.code);
+        assert_ne!(answer.verdict("u0:1"), "allow", "{pod_says} | {container_says}");
+    }
+    let fine = format!("{}  securityContext: {{{good}}}\n", pod("image: u0:1"));
+    assert_eq!(running_as(&[""], &[("a.yaml", &fine)]).check().code, 0, "and the one that it would");
+}
+
+#[test]
+fn a_user_that_others_decide() {
+    for (name, text) in [
+        ("values.yaml", "image: {repository: u0, tag: '1'}\nsecurityContext: {runAsUser: 0}\n"),
+        ("kustomization.yaml", "images: [{name: a, newName: u0, newTag: '1'}]\n"),
+        ("compose.yaml", "services: {a: {image: 'u0:1', user: '${UID:-1000}'}}\n"),
+        ("compose.yaml", "services: {a: {image: 'u0:1', extends: {service: b}}, b: {user: '0'}}\n"),
+        ("compose.yaml", "services: {a: {image: 'u0:1', user: root}}\n"),
+        ("t.yaml", "{{ if .a }}\nsecurityContext: {runAsUser: 0}\n{{ end }}\ncontainers: [{image: 'u0:1'}]\n"),
+        (
+            "w.yaml",
+            "apiVersion: tekton.dev/v1\nkind: Task\nspec: {stepTemplate: {securityContext: {runAsUser: 0}}, steps: [{image: 'u0:1'}]}\n",
+        ),
+    ] {
+        let answer = running_as(&["1000"], &[(name, text)]).check();
+        assert!(matches!(answer.code, 1 | 3), "exit {}: {text}\n{}", answer.code, answer.stderr);
+        assert_ne!(answer.verdict("u0:1"), "allow", "{text}");
+    }
+    let fine =
+        running_as(&["1000"], &[("compose.yaml", "services: {a: {image: 'u0:1'}, b: {image: 'u0:1', user: '5'}}\n")]);
+    assert_eq!(fine.check().code, 0);
+}

@@ -596,6 +596,40 @@ fn an_index_is_pinned_by_its_own_digest_or_by_the_child_that_was_named() {
 }
 
 #[test]
+fn a_pin_stays_where_what_the_tag_names_now_lacks_a_platform() {
+    let kept = rules("platforms: {not-shrunk: true}");
+    let mut memory = Memory::default();
+    let [amd64, arm64, new] = [memory.image("amd64", 1), memory.image("arm64", 1), memory.image("amd64", 2)];
+    let old = memory.index(&[("amd64", &amd64), ("arm64", &arm64)]);
+    let shrunk = memory.index(&[("amd64", &new)]);
+    let grown_children = [memory.image("amd64", 3), memory.image("arm64", 3), memory.image("s390x", 3)];
+    let grown =
+        memory.index(&[("amd64", &grown_children[0]), ("arm64", &grown_children[1]), ("s390x", &grown_children[2])]);
+    for (tag, pinned, verdict, moved_to) in [
+        (&shrunk, &old, Verdict::Deny, None),
+        (&new, &old, Verdict::Deny, None),
+        (&grown, &old, Verdict::Allow, Some(&grown)),
+        (&old, &old, Verdict::Allow, None),
+        // of a pin to one child, that child's platform is all there was
+        (&shrunk, &amd64, Verdict::Allow, Some(&new)),
+        (&shrunk, &arm64, Verdict::Undecided, None),
+    ] {
+        memory.tag(APP, tag);
+        let text = image(&format!("app:1@{pinned}"));
+        let outcome = pin(&kept, &memory, &[&text], true);
+        assert_eq!(verdicts(&outcome), [verdict], "{pinned} to {tag}: {:#?}", outcome.findings);
+        let written: Vec<String> = edits(&outcome).into_iter().map(|(_, new)| new).collect();
+        assert_eq!(written, moved_to.map(|digest| format!("app:1@{digest}")).into_iter().collect::<Vec<_>>());
+        // Where nothing moves nothing is compared.
+        assert_eq!(verdicts(&check(&kept, &memory, &[&text])), [Verdict::Allow]);
+        assert_eq!(verdicts(&pin(&kept, &memory, &[&text], false)), [Verdict::Allow]);
+    }
+    memory.tag(APP, &shrunk);
+    let outcome = pin(&rules("platforms: {require: [linux/amd64]}"), &memory, &[&image(&format!("app:1@{old}"))], true);
+    assert_eq!((verdicts(&outcome), edits(&outcome).len()), (vec![Verdict::Allow], 1), "without the setting it moves");
+}
+
+#[test]
 fn a_child_is_judged_as_the_child_it_is() {
     let mut memory = Memory::default();
     let (small, large) = (memory.image("amd64", 1), memory.image("arm64", 9_000));

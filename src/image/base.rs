@@ -181,6 +181,8 @@ pub struct Bases {
     pub contradicted: Vec<Contradiction>,
     /// Candidates that could not be compared, by name.
     pub unread: Vec<(String, ImageError)>,
+    /// Candidates whose layers the image begins with, and that are not proved for another reason; whole clauses.
+    pub doubtful: Vec<String>,
     /// How many candidates were compared that nobody had named for this image.
     pub searched: usize,
 }

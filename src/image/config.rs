@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::secret::Value;
 use super::strict::{self, FREE, Shape};
 use super::{ImageError, Platform};
 use crate::digest::Digest;
@@ -58,8 +59,8 @@ pub struct Config {
     pub created: Option<String>,
     /// `User` as written; `None` where it is not set, which runtimes take for root.
     pub user: Option<String>,
-    /// Names of the environment variables; their values may be secrets, so nothing here keeps them.
-    pub environment: Vec<String>,
+    /// The environment variables; their values may be secrets, so nothing here keeps them.
+    pub environment: Vec<Variable>,
     /// `Entrypoint`.
     pub entrypoint: Vec<String>,
     /// `Cmd`.
@@ -80,6 +81,28 @@ pub struct Config {
     pub history: Vec<History>,
     /// `moby.buildkit.buildinfo.v1`: the sources of the build, as BuildKit 0.10 and 0.11 recorded them.
     pub build_info: Option<String>,
+}
+
+/// An environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name; empty where it is written without one, or where all that is written looks like a secret.
+    pub name: String,
+    /// What its value looks like.
+    pub value: Value,
+}
+
+impl Variable {
+    /// Reads `NAME=value`, and forgets the value.
+    fn parse(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, value)) => Self { name: name.to_owned(), value: Value::of(value) },
+            None => match Value::of(text) {
+                secret @ Value::Secret(_) => Self { name: String::new(), value: secret },
+                _ => Self { name: text.to_owned(), value: Value::Blank },
+            },
+        }
+    }
 }
 
 /// One step of a build.
@@ -150,13 +173,12 @@ impl Config {
         let diff_ids = raw.rootfs.map(|rootfs| rootfs.diff_ids).unwrap_or_default();
         let diff_ids = diff_ids.iter().map(|text| Digest::parse(text).map_err(|error| unsound(error.to_string())));
         let settings = raw.config.unwrap_or_default();
-        let name = |variable: &String| variable.split_once('=').map_or(variable.as_str(), |(name, _)| name).to_owned();
         let written = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Self {
             platform: Platform { os: raw.os, architecture: raw.architecture, variant: written(raw.variant) },
             created: written(raw.created),
             user: written(settings.user),
-            environment: settings.env.iter().map(name).collect(),
+            environment: settings.env.iter().map(|text| Variable::parse(text)).collect(),
             entrypoint: settings.entrypoint,
             command: settings.cmd,
             working_dir: written(settings.working_dir),
@@ -238,10 +260,24 @@ mod tests {
         assert_eq!(config.platform.to_string(), "linux/amd64/v2");
         assert_eq!(config.created_at().expect("a time").to_string(), "2026-01-02T03:04:05.678Z");
         assert_eq!((config.user.as_deref(), config.working_dir.as_deref()), (Some("nobody"), Some("/w")));
-        assert_eq!(config.environment, ["A", "B", "C"]);
+        let environment: Vec<_> = config.environment.iter().map(|found| (found.name.as_str(), found.value)).collect();
+        assert_eq!(environment, [("A", Value::Other), ("B", Value::Blank), ("C", Value::Blank)]);
         assert_eq!((config.entrypoint.join(" "), config.command.join(" ")), ("/e".to_owned(), "c d".to_owned()));
         assert_eq!((config.ports, config.volumes), (vec!["443/tcp".into(), "80/tcp".into()], vec!["/v".into()]));
         assert_eq!((config.labels.len(), config.healthcheck.len(), config.diff_ids.len()), (2, 2, 1));
+    }
+
+    #[test]
+    fn no_value_of_the_environment_is_kept() {
+        let token = format!("ghp_{}", "a1".repeat(20));
+        let environment =
+            format!(r#","config":{{"Env":["A={token}","B=hunter2","{token}","={token}","C=x={token}"]}}"#);
+        let config = parse(&with(&environment)).expect("a config");
+        let secret = Value::Secret("a GitHub token");
+        let found: Vec<_> = config.environment.iter().map(|found| (found.name.as_str(), found.value)).collect();
+        assert_eq!(found, [("A", secret), ("B", Value::Other), ("", secret), ("", secret), ("C", secret)]);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains(&token) && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

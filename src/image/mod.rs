@@ -7,6 +7,7 @@ mod config;
 mod document;
 mod load;
 pub mod materials;
+mod secret;
 mod strict;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use crate::digest::Digest;
 use crate::registry::RegistryError;
 
-pub use config::{Config, History};
+pub use config::{Config, History, Variable};
 pub use document::{Child, Claims, Content, ImageManifest, Layer, Subject};
 pub use load::{Depth, Room, load, read_child, read_config};
+pub use secret::Value;
 
 /// `os/architecture[/variant]`, as `--platform` and the `platforms` rule write it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -125,7 +125,7 @@ pub(super) fn fault(error: &serde_saphyr::Error, text: &str) -> SettingError {
 /// The nearest valid name, and all of them where they are few.
 pub(super) fn suggestion(found: &str, expected: &[&str]) -> String {
     let mut help = String::new();
-    if matches!(found, "base-image" | "signature" | "provenance") {
+    if matches!(found, "signature" | "provenance") {
         let _ = write!(help, "this version has no rule `{found}` yet; ");
     } else if let Some(near) = nearest(found, expected.iter().copied()) {
         let _ = write!(help, "did you mean `{near}`? ");

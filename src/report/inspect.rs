@@ -199,7 +199,7 @@ struct Settings<'a> {
     command: &'a [String],
     working_dir: Option<&'a str>,
     /// Names alone: values may be secrets.
-    environment: &'a [String],
+    environment: Vec<&'a str>,
     ports: &'a [String],
     volumes: &'a [String],
     labels: &'a BTreeMap<String, String>,
@@ -287,7 +287,7 @@ fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap
             entrypoint: &config.entrypoint,
             command: &config.command,
             working_dir: config.working_dir.as_deref(),
-            environment: &config.environment,
+            environment: config.environment.iter().map(|variable| variable.name.as_str()).collect(),
             ports: &config.ports,
             volumes: &config.volumes,
             labels: &config.labels,

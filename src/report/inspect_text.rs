@@ -164,7 +164,8 @@ impl Page {
         self.list("volumes", &config.volumes);
         self.words("healthcheck", &config.healthcheck);
         if !config.environment.is_empty() {
-            self.row("environment", &format!("{} (values are not shown)", config.environment.join(", ")));
+            let names: Vec<&str> = config.environment.iter().map(|variable| variable.name.as_str()).collect();
+            self.row("environment", &format!("{} (values are not shown)", names.join(", ")));
         }
         self.texts("labels", &config.labels);
     }

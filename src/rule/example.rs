@@ -17,6 +17,8 @@ pub struct Facts {
     pub config: Option<&'static str>,
     /// Annotations of every platform's manifest, as a JSON mapping.
     pub annotations: Option<&'static str>,
+    /// What every platform is built on, where that is known.
+    pub base: Option<BaseFact>,
     /// In `pin --update`: the platforms of the image that was pinned before, and the bytes of their layers.
     pub previous: &'static [(&'static str, u64)],
     /// The user that the workload names.
@@ -33,10 +35,33 @@ impl Facts {
         more_layers: &[],
         config: None,
         annotations: None,
+        base: None,
         previous: &[],
         run_as_user: None,
         run_as_non_root: None,
     };
+}
+
+/// What every platform of an example is built on.
+#[derive(Clone, Copy, Debug)]
+pub struct BaseFact {
+    /// Its name, with its tag.
+    pub name: &'static str,
+    /// Whether the layers prove it, or an annotation of the manifest only claims it.
+    pub proved: bool,
+    /// How many of the image's layers are its.
+    pub layers: usize,
+    /// When it was built.
+    pub created: &'static str,
+    /// When what its tag names now was built, where that is something else.
+    pub moved: Option<&'static str>,
+}
+
+impl BaseFact {
+    /// The digest of every base in an example.
+    pub const DIGEST: &'static str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    /// What its tag names once it has moved.
+    pub const MOVED: &'static str = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
 }
 
 /// One example of a rule.
@@ -59,9 +84,11 @@ pub(crate) mod testing {
 
     use bytes::Bytes;
 
-    use super::{Example, Facts, NOW};
+    use super::{BaseFact, Example, Facts, NOW};
     use crate::digest::{Algorithm, Digest};
-    use crate::image::{Depth, Image, load};
+    use crate::image::base::{Bases, Confidence, Doubt, Evidence, Ground, Known, Now, split};
+    use crate::image::base_claim::Place;
+    use crate::image::{Depth, Image, PlatformImage, load};
     use crate::reference::{Reference, Repository};
     use crate::registry::{
         Answer, KnownBy, Manifest, Named, Packed, Referrers, ReferrersFrom, Registry, RegistryError, Target, Unpacked,
@@ -260,15 +287,55 @@ pub(crate) mod testing {
         (!platforms.is_empty()).then(|| index_of(&made.collect::<Vec<_>>(), "{}"))
     }
 
+    /// What each platform of an example is built on; one candidate was compared in vain where that is not known.
+    fn bases(fact: Option<BaseFact>, image: &Image) -> Vec<Bases> {
+        let known = |platform: &PlatformImage, fact: BaseFact| {
+            let (reference, digest) = (reference(fact.name), Digest::parse(BaseFact::DIGEST).expect("a digest"));
+            let time = |text: &str| Some(text.parse().expect("a time"));
+            let ground = Ground {
+                manifest: digest.clone(),
+                layers: fact.layers,
+                size: split(platform, fact.layers).map(|split| split.base),
+                created: time(fact.created),
+                history: true,
+            };
+            let to = Digest::parse(BaseFact::MOVED).expect("a digest");
+            let now = fact.moved.map(|moved| Now::Moved { to, created: time(moved) });
+            Known {
+                repository: Some(reference.repository().clone()),
+                tag: reference.tag().map(str::to_owned),
+                digest: Some(digest.clone()),
+                confidence: if fact.proved { Confidence::Proved } else { Confidence::Claimed },
+                by: vec![if fact.proved { Evidence::Layers } else { Evidence::Claim(Place::Manifest) }],
+                ground: fact.proved.then_some(ground),
+                doubt: (!fact.proved).then_some(Doubt::Nothing),
+                now: now.or(Some(Now::Same(digest))),
+            }
+        };
+        let bases = |platform: &PlatformImage| Bases {
+            digest: platform.digest.clone(),
+            platform: platform.platform.clone(),
+            itself: None,
+            known: fact.map(|fact| known(platform, fact)).into_iter().collect(),
+            contradicted: Vec::new(),
+            unread: Vec::new(),
+            doubtful: Vec::new(),
+            searched: usize::from(fact.is_none()),
+        };
+        image.platforms().iter().map(bases).collect()
+    }
+
     /// Runs one example.
     pub(crate) fn run(rule: &dyn Rule, example: &Example) {
         let (reference, facts) = (reference(example.reference), &example.facts);
         let tag = facts.tag.map(|tag| Digest::parse(tag).expect("a digest"));
         let (image, previous) = (image(facts, facts.platforms), image(facts, facts.previous));
+        let bases = image.as_ref().map(|image| bases(facts.base, image));
         let run_as = RunAs { user: facts.run_as_user.map(str::to_owned), non_root: facts.run_as_non_root };
         let case = Case {
             tag: tag.as_ref().map(Ok),
             image: image.as_ref().map(Ok),
+            bases: bases.as_deref(),
             previous: previous.as_ref().map(Ok),
             run_as: Some(&run_as).filter(|run_as| **run_as != RunAs::default()),
             ..case(&reference)

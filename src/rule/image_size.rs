@@ -1,43 +1,96 @@
-//! `image-size`: compressed bytes of the layers, on every platform. Needs the manifests.
-
-use std::borrow::Cow;
+//! `image-size`: compressed bytes and number of the layers, on every platform. Needs the manifests.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::example::{Example, Facts};
+use super::example::{BaseFact, Example, Facts};
 use super::kind::{RuleKind, schema_of};
-use super::platform_choice::{chosen, content, named_but_lacking};
-use super::setting::{self, At, LevelSetting, SettingError, Size, size_text};
-use super::{Case, Judgement, Needs, Problem, Rule};
-use crate::image::Depth;
+use super::platform_choice::{chosen, content, name, named_but_lacking};
+use super::setting::{
+    self, At, LevelSetting, SettingError, Size, SizeText, candidates, patterns, present, size, size_text,
+};
+use super::wording::{cut, list};
+use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
+use crate::image::base::{Doubt, Known, split};
+use crate::image::{Depth, ImageError, PlatformImage};
+use crate::registry::RegistryError;
 use crate::span::Span;
+
+const FACTS: Facts = Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE };
 
 /// What people read about it.
 pub const KIND: RuleKind = RuleKind {
     id: "image-size",
     summary: "images are no larger than the policy says, on every platform",
     explain: "\
-Checks the sum of the compressed layers, as the manifest states them: what a node pulls, not what it unpacks. \
-A layer that stands twice counts once. Every platform of the image is held to it, or those named with `--platform`.
+Checks the compressed layers, as the manifest states them: what a node pulls, not what it unpacks. `max` is for their \
+sum, where a layer that stands twice counts once; `max-layers` for how many the manifest lists; `largest-layer` for \
+each one. Every platform of the image is held to it, or those named with `--platform`.
 
-Why: large images pull slowly, fill nodes, and carry what nobody needs.
+`max-added` is for the layers above the nearest base that the layers prove (`plimsoll explain base-image` says how); a \
+layer that is in both parts is the base's. Where no base is proved, all of the image counts as added. An image may name a \
+large base of its own: say with `base` which ones count.
 
-To satisfy it, use a smaller base, build in stages, and leave out caches and tools.",
-    settings: &[("max", "largest size, such as `500MiB`, `80MB`, `1GiB` or a number of bytes; required")],
+Why: large images pull slowly, fill nodes, and carry what nobody needs. One large layer can't be pulled in parts, and \
+is pulled anew whenever a byte of it changes.
+
+To satisfy it, use a smaller base, build in stages, and leave out caches and tools; split a layer that is too large, \
+or join steps where there are too many.",
+    settings: &[
+        ("max", "largest size of all layers, such as `500MiB`, `80MB`, `1GiB` or a number of bytes"),
+        ("max-added", "largest size of what is added to the base, written as `max` is"),
+        ("base", "patterns of the bases that `max-added` counts from; without it, any base that is proved"),
+        ("max-layers", "most layers"),
+        ("largest-layer", "largest size of one layer, written as `max` is; one of the four limits is required"),
+    ],
     examples: &[
-        Example {
-            settings: "{max: 500MiB}",
-            reference: "nginx:1.25",
-            facts: Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE },
-            says: None,
-        },
+        Example { settings: "{max: 500MiB}", reference: "nginx:1.25", facts: FACTS, says: None },
         Example {
             settings: "{max: 65MiB}",
             reference: "nginx:1.25",
-            facts: Facts { platforms: &[("linux/amd64", 70_000_000), ("linux/arm64", 68_000_000)], ..Facts::NONE },
+            facts: FACTS,
             says: Some(
                 "linux/amd64 has 66.7 MiB (70000000 bytes) of compressed layers, more than the maximum of 65MiB",
+            ),
+        },
+        Example {
+            settings: "{max-added: 20MB, base: [docker.io/library/debian]}",
+            reference: "ghcr.io/acme/app:1.2",
+            facts: Facts {
+                platforms: &[("linux/amd64", 30_000_000)],
+                more_layers: &[25_000_000],
+                base: Some(BaseFact {
+                    name: "docker.io/library/debian:12-slim",
+                    proved: true,
+                    layers: 1,
+                    created: "2026-11-03T00:00:00Z",
+                    moved: None,
+                }),
+                ..Facts::NONE
+            },
+            says: Some(
+                "linux/amd64 has 23.8 MiB (25000000 bytes) on top of docker.io/library/debian:12-slim; more than the \
+                 maximum of 20MB to be added",
+            ),
+        },
+        Example {
+            settings: "{max-layers: 2, largest-layer: 50MB}",
+            reference: "ghcr.io/acme/app:1.2",
+            facts: Facts { platforms: &[("linux/amd64", 30_000_000)], more_layers: &[20_000_000], ..Facts::NONE },
+            says: None,
+        },
+        Example {
+            settings: "{max-layers: 2, largest-layer: 50MB}",
+            reference: "ghcr.io/acme/app:1.2",
+            facts: Facts {
+                platforms: &[("linux/amd64", 30_000_000)],
+                more_layers: &[60_000_000, 5],
+                config: Some(r#"{"history": [{}, {"created_by": "COPY . /app"}, {}]}"#),
+                ..Facts::NONE
+            },
+            says: Some(
+                "linux/amd64 has 3 layers, more than the maximum of 2; linux/amd64 has 57.2 MiB (60000000 bytes) in \
+                 layer sha256:b9a448f978b9 (`COPY . /app`), more than the maximum of 50MB for one layer",
             ),
         },
     ],
@@ -50,29 +103,21 @@ To satisfy it, use a smaller base, build in stages, and leave out caches and too
 pub struct Settings {
     #[serde(default)]
     level: LevelSetting,
-    #[schemars(with = "SizeText")]
-    max: At<String>,
-}
-
-/// A size in the schema: a number, or a number with its unit.
-struct SizeText;
-
-impl JsonSchema for SizeText {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": ["string", "integer"],
-            "minimum": 1,
-            "pattern": "^[0-9]+ ?(B|kB|KB|KiB|MB|MiB|GB|GiB|TiB)?$"
-        })
-    }
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<SizeText>")]
+    max: Option<At<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    max_layers: Option<At<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<SizeText>")]
+    largest_layer: Option<At<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<SizeText>")]
+    max_added: Option<At<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Vec<String>>")]
+    base: Option<At<Vec<At<String>>>>,
 }
 
 impl setting::Settings for Settings {
@@ -80,22 +125,55 @@ impl setting::Settings for Settings {
         self.level
     }
 
-    fn rule(self, _: Span) -> Result<Box<dyn Rule>, SettingError> {
-        let At { value, span } = self.max;
-        let help = "write a whole number with a unit, such as `500MiB`, `80MB` or `1GiB`";
-        let Some(max) = Size::parse(&value) else {
-            return Err(SettingError::new(span, format!("`{value}` is not a size"), help));
-        };
-        if max.bytes == 0 {
-            return Err(SettingError::new(span, "a maximum of 0 lets no image pass", help));
+    fn rule(self, at: Span) -> Result<Box<dyn Rule>, SettingError> {
+        let limited = [&self.max, &self.largest_layer, &self.max_added].into_iter().any(Option::is_some);
+        if !limited && self.max_layers.is_none() {
+            let message = "image-size needs `max`, `max-added`, `max-layers` or `largest-layer`";
+            return Err(SettingError::new(at, message, "write `max: 500MiB`"));
         }
-        Ok(Box::new(ImageSize { max }))
+        let max = self.max.as_ref().map(size).transpose()?;
+        let largest_layer = self.largest_layer.as_ref().map(size).transpose()?;
+        if let (Some(max), Some(layer), Some(written)) = (&max, &largest_layer, &self.largest_layer)
+            && layer.bytes > max.bytes
+        {
+            let message = format!("no layer of {layer} fits into a `max` of {max}");
+            return Err(SettingError::new(written.span, message, "make `largest-layer` smaller, or leave it out"));
+        }
+        if let Some(most) = self.max_layers.filter(|most| most.value == 0) {
+            let help = "write how many layers an image may have, such as 20";
+            return Err(SettingError::new(most.span, "a maximum of 0 layers lets no image pass", help));
+        }
+        let max_added = self.max_added.as_ref().map(size).transpose()?;
+        if let (Some(max), Some(added), Some(written)) = (&max, &max_added, &self.max_added)
+            && added.bytes > max.bytes
+        {
+            let message = format!("{added} of added layers do not fit into a `max` of {max}");
+            return Err(SettingError::new(written.span, message, "make `max-added` smaller, or leave it out"));
+        }
+        if let Some(base) = self.base.as_ref().filter(|_| max_added.is_none()) {
+            let message = "`base` says what `max-added` counts from, and that is not there";
+            return Err(SettingError::new(base.span, message, "write `max-added: 100MiB` beside it"));
+        }
+        let allow = self.base.as_ref().map(|list| patterns(&list.value, list.span)).transpose()?;
+        let candidates = candidates(self.base.as_ref())?;
+        let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates } });
+        Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer, added }))
     }
 }
 
 #[derive(Debug)]
 struct ImageSize {
+    max: Option<Size>,
+    max_layers: Option<u32>,
+    largest_layer: Option<Size>,
+    added: Option<Added>,
+}
+
+/// How much may be added, and to what.
+#[derive(Debug)]
+struct Added {
     max: Size,
+    search: BaseSearch,
 }
 
 impl Rule for ImageSize {
@@ -104,7 +182,14 @@ impl Rule for ImageSize {
     }
 
     fn needs(&self) -> Needs {
-        Needs { content: Some(Depth::Manifests), ..Needs::NOTHING }
+        match self.added {
+            Some(_) => Needs { content: Some(Depth::Details), base: true, ..Needs::NOTHING },
+            None => Needs { content: Some(Depth::Manifests), ..Needs::NOTHING },
+        }
+    }
+
+    fn search(&self) -> Option<&BaseSearch> {
+        self.added.as_ref().map(|added| &added.search)
     }
 
     fn check(&self, case: &Case<'_>) -> Judgement {
@@ -112,23 +197,26 @@ impl Rule for ImageSize {
             Ok(image) => image,
             Err(problem) => return Judgement::Undecided(problem),
         };
-        let too_large = |found: &crate::image::PlatformImage| {
-            let size = found.manifest.layers_size();
-            if size.is_some_and(|size| size <= self.max.bytes) {
-                return None;
-            }
-            let name = found.platform.as_ref().map_or_else(|| "the image".to_owned(), ToString::to_string);
-            let size = size.map_or_else(
-                || "more bytes than can be counted".to_owned(),
-                |size| format!("{} ({size} bytes)", size_text(size)),
-            );
-            Some(format!("{name} has {size}"))
+        let chosen = chosen(image, case.platforms);
+        let (added, open) = match self.added.as_ref().map(|added| added.judge(case, &chosen)) {
+            None => (None, None),
+            Some((broken, open)) => (broken, open),
         };
-        let offenders: Vec<String> = chosen(image, case.platforms).into_iter().filter_map(too_large).collect();
-        if !offenders.is_empty() {
-            let message =
-                format!("{} of compressed layers, more than the maximum of {}", offenders.join(", "), self.max);
-            return Judgement::Violated(Problem::new(message, "use a smaller image, or raise `max`"));
+        let judged = [
+            ("`max-added`", added),
+            ("`max`", self.whole(&chosen)),
+            ("`max-layers`", self.layers(&chosen)),
+            ("`largest-layer`", self.one_layer(&chosen)),
+        ];
+        let broken = judged.into_iter().filter_map(|(setting, message)| Some((setting, message?)));
+        let (settings, messages): (Vec<&str>, Vec<String>) = broken.unzip();
+        if !messages.is_empty() {
+            let help = format!("use a smaller image, or raise {}", settings.join(" and "));
+            return Judgement::Violated(Problem::new(messages.join("; "), help));
+        }
+        if let Some(message) = open {
+            let help = "make the base readable and run again; `plimsoll inspect` shows what is known of it";
+            return Judgement::Undecided(Problem::new(message, help));
         }
         // An image without an index has no platform name at this depth, and was judged above.
         match named_but_lacking(image, case.platforms).filter(|_| image.is_index()) {
@@ -138,10 +226,117 @@ impl Rule for ImageSize {
     }
 }
 
+impl Added {
+    /// What is broken, and what is open. Where no base is known, all of an image counts as added.
+    fn judge(&self, case: &Case<'_>, chosen: &[&PlatformImage]) -> (Option<String>, Option<String>) {
+        let (mut broken, mut open) = (Vec::new(), Vec::new());
+        for found in chosen {
+            let whole = found.manifest.layers_size();
+            if whole.is_some_and(|whole| whole <= self.max.bytes) {
+                continue;
+            }
+            let bases = case.bases.and_then(|all| all.iter().find(|bases| bases.digest == found.digest));
+            let Some(bases) = bases else {
+                open.push(format!("what {} is built on was not looked for", name(found)));
+                continue;
+            };
+            let fits = |known: &&Known| {
+                let names = known.proved();
+                names.is_some_and(|name| self.search.allow.as_ref().is_none_or(|allow| allow.fits(&name)))
+            };
+            let base = bases.known.iter().find(fits);
+            let added = base.and_then(|base| Some((base, split(found, base.ground.as_ref()?.layers)?.added)));
+            match added {
+                Some((_, added)) if added <= self.max.bytes => {}
+                Some((base, added)) => {
+                    broken.push(format!("{} has {} on top of {}", name(found), bytes(added), base.name()));
+                }
+                None if !bases.unread.is_empty() || bases.known.iter().any(|known| may_be(known)) => {
+                    open.push(format!(
+                        "what is added to the base of {} can't be known: the base was not read",
+                        name(found)
+                    ));
+                }
+                None => {
+                    let whole = whole.map_or_else(|| "more bytes than can be counted".to_owned(), bytes);
+                    broken.push(format!("{} has {whole}, all of it added, since no base of it is proved", name(found)));
+                }
+            }
+        }
+        let broken = offenders(broken.into_iter());
+        let broken = broken.map(|found| format!("{found}; more than the maximum of {} to be added", self.max));
+        (broken, offenders(open.into_iter()))
+    }
+}
+
+/// Whether it could be the base, and nobody could read it.
+fn may_be(known: &Known) -> bool {
+    let absent = |error: &ImageError| matches!(error, ImageError::Registry(RegistryError::NotFound { .. }));
+    matches!(&known.doubt, Some(Doubt::Unread(error)) if !absent(error))
+}
+
+impl ImageSize {
+    fn whole(&self, chosen: &[&PlatformImage]) -> Option<String> {
+        let max = self.max.as_ref()?;
+        let too_large = |found: &&PlatformImage| {
+            let size = found.manifest.layers_size();
+            if size.is_some_and(|size| size <= max.bytes) {
+                return None;
+            }
+            let size = size.map_or_else(|| "more bytes than can be counted".to_owned(), bytes);
+            Some(format!("{} has {size}", name(found)))
+        };
+        let found = offenders(chosen.iter().filter_map(too_large))?;
+        Some(format!("{found} of compressed layers, more than the maximum of {max}"))
+    }
+
+    fn layers(&self, chosen: &[&PlatformImage]) -> Option<String> {
+        let most = self.max_layers?;
+        let too_many = chosen.iter().filter(|found| found.manifest.layers.len() > most as usize);
+        let found =
+            offenders(too_many.map(|found| format!("{} has {} layers", name(found), found.manifest.layers.len())))?;
+        Some(format!("{found}, more than the maximum of {most}"))
+    }
+
+    fn one_layer(&self, chosen: &[&PlatformImage]) -> Option<String> {
+        let max = self.largest_layer.as_ref()?;
+        let too_large = |found: &&PlatformImage| {
+            let layers = &found.manifest.layers;
+            let (at, layer) = layers.iter().enumerate().max_by_key(|(_, layer)| layer.size)?;
+            if layer.size <= max.bytes {
+                return None;
+            }
+            // A command makes the message kinder, and is there only where another rule asked for the config.
+            let command =
+                found.details.as_ref().and_then(|details| details.config.commands(layers.len()).swap_remove(at));
+            let command = command.map_or_else(String::new, |command| format!(" (`{}`)", cut(&command)));
+            let digest: String = layer.digest.to_string().chars().take(SHORT_DIGEST).collect();
+            Some(format!("{} has {} in layer {digest}{command}", name(found), bytes(layer.size)))
+        };
+        let found = offenders(chosen.iter().filter_map(too_large))?;
+        Some(format!("{found}, more than the maximum of {max} for one layer"))
+    }
+}
+
+/// Letters of a digest with its algorithm that tell one layer of an image from another.
+const SHORT_DIGEST: usize = "sha256:".len() + 12;
+
+fn bytes(size: u64) -> String {
+    format!("{} ({size} bytes)", size_text(size))
+}
+
+fn offenders(found: impl Iterator<Item = String>) -> Option<String> {
+    Some(list(found)).filter(|found| !found.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::example::testing::{case, index, reference, refused, rule, says, single};
+    use super::super::example::testing::{
+        Made, case, index, index_of, reference, refused, rule, says, single, single_of,
+    };
     use super::*;
+    use crate::digest::Digest;
+    use crate::image::base::{Bases, Confidence, Evidence, Ground, Now};
     use crate::image::{Image, ImageError};
     use crate::registry::RegistryError;
 
@@ -163,6 +358,111 @@ mod tests {
         let Judgement::Undecided(problem) = judge("{max: 50}", &image, &["linux/s390x"]) else { panic!("decided") };
         assert!(problem.message.contains("no linux/s390x"), "{}", problem.message);
         assert!(matches!(judge("{max: 20}", &image, &["linux/s390x", "linux/arm64"]), Judgement::Violated(_)));
+    }
+
+    fn bases(image: &Image, known: Vec<Known>, unread: Vec<(String, ImageError)>) -> [Bases; 1] {
+        let digest = image.platforms()[0].digest.clone();
+        let (itself, contradicted, doubtful) = (None, Vec::new(), Vec::new());
+        [Bases { digest, platform: None, itself, known, contradicted, unread, doubtful, searched: 0 }]
+    }
+
+    fn proved(name: &str, layers: usize) -> Known {
+        let (reference, digest) = (reference(name), Digest::sha256(name.as_bytes()));
+        let ground = Ground { manifest: digest.clone(), layers, size: None, created: None, history: true };
+        Known {
+            repository: Some(reference.repository().clone()),
+            tag: reference.written_tag().map(str::to_owned),
+            digest: Some(digest.clone()),
+            confidence: Confidence::Proved,
+            by: vec![Evidence::Layers],
+            ground: Some(ground),
+            doubt: None,
+            now: Some(Now::Same(digest)),
+        }
+    }
+
+    #[test]
+    fn what_is_added_counts_from_the_nearest_base_that_counts() {
+        let image = index_of(&[Made { layers: &[10, 20, 30], ..Made::PLAIN }], "{}");
+        let chain = || vec![proved("ghcr.io/acme/base:1", 2), proved("debian:12", 1)];
+        let error = || vec![("debian:12".to_owned(), RegistryError::NotFound { place: String::new() }.into())];
+        let rows: Vec<(&str, Vec<Known>, Vec<(String, ImageError)>, &str)> = vec![
+            ("{max-added: 30}", chain(), vec![], "satisfied"),
+            ("{max-added: 29}", chain(), vec![], "violated"),
+            ("{max-added: 49, base: [docker.io/library/debian]}", chain(), vec![], "violated"),
+            ("{max-added: 50, base: [\"docker.io/library/debian:12\"]}", chain(), vec![], "satisfied"),
+            ("{max-added: 59}", vec![], vec![], "violated"),
+            ("{max-added: 60}", vec![], vec![], "satisfied"),
+            ("{max-added: 59}", vec![], error(), "undecided"),
+            ("{max-added: 29}", chain(), error(), "violated"),
+        ];
+        let reference = reference("nginx:1");
+        for (settings, known, unread, expected) in rows {
+            let bases = bases(&image, known, unread);
+            let case = Case { image: Some(Ok(&image)), bases: Some(&bases), ..case(&reference) };
+            let found = match rule::<Settings>(settings).check(&case) {
+                Judgement::Satisfied => "satisfied",
+                Judgement::Violated(_) => "violated",
+                Judgement::Undecided(_) => "undecided",
+            };
+            assert_eq!(found, expected, "{settings}");
+        }
+        let case = Case { image: Some(Ok(&image)), ..case(&reference) };
+        assert!(matches!(rule::<Settings>("{max-added: 1}").check(&case), Judgement::Undecided(_)));
+    }
+
+    #[test]
+    fn layers_are_counted_as_the_manifest_lists_them() {
+        let made = |platform, layers| Made { platform, layers, ..Made::PLAIN };
+        let image = index_of(&[made("linux/amd64", &[5, 6, 7]), made("linux/arm64", &[8, 8])], "{}");
+        assert_eq!(judge("{max-layers: 3}", &image, &[]), Judgement::Satisfied);
+        assert_eq!(judge("{max-layers: 2}", &image, &["linux/arm64"]), Judgement::Satisfied);
+        let Judgement::Violated(problem) = judge("{max-layers: 2}", &image, &[]) else { panic!("not violated") };
+        assert_eq!(problem.message, "linux/amd64 has 3 layers, more than the maximum of 2");
+        assert!(matches!(judge("{max-layers: 3}", &image, &["linux/s390x"]), Judgement::Undecided(_)));
+    }
+
+    #[test]
+    fn the_largest_layer_of_every_platform_is_held_to_its_maximum() {
+        let made = |platform, layers| Made { platform, layers, ..Made::PLAIN };
+        let image = index_of(&[made("linux/amd64", &[5, 9, 7]), made("linux/arm64", &[8, 3])], "{}");
+        assert_eq!(judge("{largest-layer: 9}", &image, &[]), Judgement::Satisfied);
+        assert_eq!(judge("{largest-layer: 8}", &image, &["linux/arm64"]), Judgement::Satisfied);
+        let Judgement::Violated(problem) = judge("{largest-layer: 8}", &image, &[]) else { panic!("not violated") };
+        let second = image.platforms()[0].manifest.layers[1].digest.to_string();
+        assert_eq!(
+            problem.message,
+            format!(
+                "linux/amd64 has 9 bytes (9 bytes) in layer {}, more than the maximum of 8 for one layer",
+                &second[..19]
+            )
+        );
+        // Each setting counts for itself.
+        let Judgement::Violated(problem) = judge("{max: 20, max-layers: 2, largest-layer: 7}", &image, &[]) else {
+            panic!("not violated")
+        };
+        assert_eq!(problem.message.matches("more than the maximum").count(), 3, "{}", problem.message);
+        assert_eq!(problem.help, "use a smaller image, or raise `max` and `max-layers` and `largest-layer`");
+    }
+
+    #[test]
+    fn a_command_is_named_where_it_is_known_and_cut_where_it_is_long() {
+        let command = "x".repeat(10_000);
+        let config = format!(r#"{{"history":[{{}},{{"created_by":"{command}"}}]}}"#);
+        let long = Made { layers: &[1, 9], config: &config, ..Made::PLAIN };
+        let judged = |made: &Made, depth| match judge("{largest-layer: 8}", &single_of(made, depth), &[]) {
+            Judgement::Violated(problem) => problem.message,
+            found => panic!("{found:?}"),
+        };
+        let message = judged(&long, Depth::Details);
+        assert!(message.contains("(`xxx") && message.contains("x…`)") && message.len() < 300, "{message}");
+        assert!(!judged(&long, Depth::Manifests).contains('`'));
+        // A history of another length does not say which step is whose.
+        assert!(!judged(&Made { layers: &[1, 9, 2], ..long }, Depth::Details).contains('`'));
+        // Two platforms by the same name in a thousand: the message stays short.
+        let many = vec![Made { layers: &[9], ..Made::PLAIN }; 900];
+        let Judgement::Violated(problem) = judge("{max: 8}", &index_of(&many, "{}"), &[]) else { panic!("held") };
+        assert!(problem.message.contains(" and 895 more of compressed layers"), "{}", problem.message);
     }
 
     #[test]
@@ -187,11 +487,23 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         let rows = [
+            ("{base: [debian], max: 1}", "what `max-added` counts from"),
+            ("{max-added: 2, max: 1}", "do not fit"),
+            ("{max-added: 0}", "lets no image"),
             ("{max: 0}", "lets no image"),
             ("{max: 0MiB}", "lets no image"),
             ("{max: big}", "not a size"),
             ("{max: -5}", "not a size"),
-            ("{}", "max"),
+            ("{}", "needs `max`, `max-added`, `max-layers` or `largest-layer`"),
+            ("{level: warn}", "needs `max`"),
+            ("{max-layers: 0}", "0 layers lets no image"),
+            ("{max-layers: -1}", "-1"),
+            ("{max-layers: 1.5}", "1.5"),
+            ("{max-layers: many}", "many"),
+            ("{largest-layer: 0}", "lets no image"),
+            ("{largest-layer: 3q}", "not a size"),
+            ("{max: 1MiB, largest-layer: 2MiB}", "no layer of 2MiB fits into a `max` of 1MiB"),
+            ("{max-layer: 3}", "max-layer"),
         ];
         for (settings, expected) in rows {
             let found = refused::<Settings>(settings);

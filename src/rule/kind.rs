@@ -79,6 +79,14 @@ fn known(facts: &Facts) -> String {
             let _ = write!(text, "\n- judged on {}", &NOW[..10]);
         }
     }
+    if let Some(base) = facts.base {
+        let how = if base.proved { "proved by its layers" } else { "claimed by an annotation" };
+        let _ = write!(text, "\n- built on `{}` of {}, {how}", base.name, &base.created[..10]);
+        if let Some(moved) = base.moved {
+            let _ = write!(text, "; its tag names one of {} now", &moved[..10]);
+        }
+        let _ = write!(text, "\n- judged on {}", &NOW[..10]);
+    }
     if let Some(annotations) = facts.annotations {
         let _ = write!(text, "\n- annotations: `{annotations}`");
     }

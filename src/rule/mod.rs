@@ -1,18 +1,24 @@
 //! A rule as a value: what it needs to know, and what it says of one case.
 //! A rule reaches no network, clock or environment; all that it may know is in the [`Case`].
 
+pub mod base_image;
 pub mod built_in;
 pub mod example;
+pub mod image_age;
+pub mod image_config;
 pub mod image_size;
 pub mod kind;
 pub mod mutable_tag;
 pub mod pinned_digest;
 pub mod platform_choice;
 pub mod platforms;
+pub mod port;
+pub mod run_as_user;
 pub mod setting;
 pub mod table;
 pub mod tag_digest_match;
 pub mod trusted_registry;
+pub mod wording;
 
 use jiff::Timestamp;
 

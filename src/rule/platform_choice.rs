@@ -1,8 +1,9 @@
 //! Which platforms of an image a rule looks at: all of them, or those that the user named.
 //! A platform that was named and is not there is said so; what can't be told apart is looked at.
 
+use super::wording::cut;
 use super::{Case, Problem};
-use crate::image::{Image, Platform, PlatformImage};
+use crate::image::{Details, Image, Platform, PlatformImage};
 
 /// The content, or why it can't be judged.
 pub fn content<'a>(case: &Case<'a>) -> Result<&'a Image, Problem> {
@@ -25,6 +26,34 @@ pub fn chosen<'a>(image: &'a Image, named: &[Platform]) -> Vec<&'a PlatformImage
         found.platform.as_ref().is_none_or(|platform| named.iter().any(|wanted| platform.is(wanted)))
     };
     image.platforms().iter().filter(|found| named.is_empty() || fits(found)).collect()
+}
+
+/// The platforms to look at with what is said of each, and why not all that should be judged can be.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// A platform by its name, and what its config and annotations say.
+    pub platforms: Vec<(String, &'a Details)>,
+    /// What leaves an image undecided that breaks no rule.
+    pub open: Option<Problem>,
+}
+
+/// The platforms to look at, for rules that judge configs; a platform whose config was not read leaves them open.
+pub fn detailed<'a>(image: &'a Image, named: &[Platform]) -> Known<'a> {
+    let mut known = Known { platforms: Vec::new(), open: named_but_lacking(image, named) };
+    for found in chosen(image, named) {
+        let Some(details) = &found.details else {
+            let message = format!("the config of {} was not read", name(found));
+            known.open = Some(Problem::new(message, "run without --no-resolve"));
+            continue;
+        };
+        known.platforms.push((name(found), details));
+    }
+    known
+}
+
+/// What a message calls the platform.
+pub fn name(found: &PlatformImage) -> String {
+    found.platform.as_ref().map_or_else(|| "the image".to_owned(), |platform| cut(&platform.to_string()))
 }
 
 /// Those of `wanted` that the image surely lacks or is not known to have.

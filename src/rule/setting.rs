@@ -4,14 +4,16 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
 use super::Rule;
 use crate::finding::Level;
+use crate::limits;
 use crate::pattern::{Patterns, PatternsError};
+use crate::reference::Reference;
 use crate::span::Span;
 
 /// A value of the policy and the bytes it stands at.
@@ -124,6 +126,28 @@ pub fn patterns(list: &[At<String>], at: Span) -> Result<Patterns, SettingError>
     })
 }
 
+/// Those patterns of bases that are names with a tag, so that they can be asked for; an error where they are too many.
+pub fn candidates(allow: Option<&At<Vec<At<String>>>>) -> Result<Vec<Reference>, SettingError> {
+    let mut found: Vec<Reference> = Vec::new();
+    for text in allow.iter().flat_map(|list| &list.value) {
+        let literal = !text.value.contains('*') && !text.value.starts_with('!');
+        let named = literal.then(|| Reference::parse(&text.value).ok()).flatten();
+        if let Some(reference) = named.filter(|reference| reference.written_tag().is_some()) {
+            found.push(reference);
+            if found.len() > limits::BASE_CANDIDATES {
+                let message =
+                    format!("more than {} bases with a tag, each of which is compared", limits::BASE_CANDIDATES);
+                return Err(SettingError::new(
+                    text.span,
+                    message,
+                    "leave tags out, and let the images name their bases",
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// A size in bytes, written `500MiB`, `80MB`, `1GiB` or as a plain number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -173,6 +197,68 @@ pub fn size_text(bytes: u64) -> String {
             format!("{}.{} {unit}", tenths / 10, tenths % 10)
         }
         None => format!("{bytes} bytes"),
+    }
+}
+
+/// A size in the schema: a number, or a number with its unit.
+pub struct SizeText;
+
+impl JsonSchema for SizeText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "minimum": 1,
+            "pattern": "^[0-9]+ ?(B|kB|KB|KiB|MB|MiB|GB|GiB|TiB)?$"
+        })
+    }
+}
+
+/// A size of the policy that is no zero.
+pub fn size(written: &At<String>) -> Result<Size, SettingError> {
+    let At { value, span } = written;
+    let help = "write a whole number with a unit, such as `500MiB`, `80MB` or `1GiB`";
+    match Size::parse(value) {
+        None => Err(SettingError::new(*span, format!("`{value}` is not a size"), help)),
+        Some(size) if size.bytes == 0 => Err(SettingError::new(*span, "a maximum of 0 lets no image pass", help)),
+        Some(size) => Ok(size),
+    }
+}
+
+/// A length of time, written `48h`, `90d` or `2w`; a day has 24 hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duration {
+    /// As it was written.
+    pub text: String,
+    /// Seconds.
+    pub seconds: i64,
+}
+
+impl Duration {
+    /// Parses a whole number and one of the units `h`, `d` and `w`; `None` for anything else, and for what does not
+    /// fit.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, hours) = [("h", 1), ("d", 24), ("w", 7 * 24)]
+            .into_iter()
+            .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
+        if number.is_empty() || !number.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let seconds = number.parse::<i64>().ok()?.checked_mul(hours * 3_600)?;
+        Some(Self { text: text.to_owned(), seconds })
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -237,6 +323,36 @@ mod tests {
         ];
         for (text, bytes) in rows {
             assert_eq!(Size::parse(text).map(|size| size.bytes), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_whole_numbers_with_a_unit() {
+        let rows = [
+            ("48h", Some(172_800)),
+            ("90d", Some(7_776_000)),
+            ("2w", Some(1_209_600)),
+            ("0d", Some(0)),
+            ("", None),
+            ("d", None),
+            ("90", None),
+            ("90 d", None),
+            (" 90d", None),
+            ("90d ", None),
+            ("90D", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("1.5d", None),
+            ("1m", None),
+            ("1y", None),
+            ("1w2d", None),
+            ("1_000d", None),
+            ("\u{662}d", None),
+            ("9223372036854775807h", None),
+            ("9223372036854775808h", None),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(Duration::parse(text).map(|duration| duration.seconds), seconds, "{text}");
         }
     }
 

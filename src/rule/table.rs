@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer};
 use super::built_in::{BUILT_INS, BuiltIn, built_in};
 use super::kind::RuleKind;
 use super::setting::{At, LevelSetting, SettingError, Settings as _, nearest};
-use super::{Rule, image_size, mutable_tag, pinned_digest, platforms, tag_digest_match, trusted_registry};
+use super::{
+    Rule, base_image, image_age, image_config, image_size, mutable_tag, pinned_digest, platforms, run_as_user,
+    tag_digest_match, trusted_registry,
+};
 use crate::span::Span;
 
 macro_rules! table {
@@ -29,7 +32,18 @@ macro_rules! table {
     };
 }
 
-table!(trusted_registry, mutable_tag, pinned_digest, tag_digest_match, image_size, platforms);
+table!(
+    trusted_registry,
+    mutable_tag,
+    pinned_digest,
+    tag_digest_match,
+    base_image,
+    image_size,
+    image_age,
+    image_config,
+    run_as_user,
+    platforms
+);
 
 /// The kind of that id.
 pub fn kind(id: &str) -> Option<&'static RuleKind> {
@@ -115,7 +129,8 @@ mod tests {
     use super::*;
 
     /// Files of the folder that are no rule.
-    const SHARED: [&str; 7] = ["mod", "setting", "example", "kind", "platform_choice", "built_in", "table"];
+    const SHARED: [&str; 9] =
+        ["mod", "setting", "example", "kind", "wording", "platform_choice", "port", "built_in", "table"];
 
     #[test]
     fn the_folder_holds_what_the_table_names() {

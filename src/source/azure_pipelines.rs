@@ -63,7 +63,7 @@ fn look(sheet: &mut Sheet<'_, '_>) {
             continue;
         }
         let node = sheet.tree.resolve(at);
-        let found = Hit { path, node, at, shape: Shape::Right, role: Role::Ci };
+        let found = Hit { path, node, at, shape: Shape::Right, role: Role::Ci, run_as: None };
         let mut occurrence = sheet.page.occurrence(&found);
         if matches!(occurrence.subject, Subject::Image(_)) && is_alias(&name) {
             let reason = "the alias of a container that another file declares, or an image without a tag: which is not \
@@ -188,7 +188,7 @@ impl Walk<'_, '_> {
 
 fn hit(sheet: &mut Sheet<'_, '_>, path: String, at: NodeId, shape: Shape) {
     let node = sheet.tree.resolve(at);
-    sheet.places.hits.push(Hit { path, node, at, shape, role: Role::Ci });
+    sheet.places.hits.push(Hit { path, node, at, shape, role: Role::Ci, run_as: None });
 }
 
 /// The text of a scalar.

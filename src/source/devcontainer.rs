@@ -72,7 +72,7 @@ fn document(sheet: &mut Sheet<'_, '_>) {
         }
     }
     for (kind, path, at) in places {
-        let hit = Hit { path, node: sheet.tree.resolve(at), at, shape: Shape::Right, role: Role::Build };
+        let hit = Hit { path, node: sheet.tree.resolve(at), at, shape: Shape::Right, role: Role::Build, run_as: None };
         let text = sheet.tree.scalar(at).filter(|scalar| scalar.style != crate::yaml::Style::Plain);
         let text = text.map(|scalar| scalar.value.to_string());
         match (kind, text) {
@@ -146,7 +146,7 @@ fn mount(sheet: &mut Sheet<'_, '_>, budget: &mut Budget, hit: &Hit) {
     for source in entries.iter().filter(|entry| entry.key == "source" && text(entry.value).is_some()) {
         let path = format!("{}.source", hit.path);
         let node = sheet.tree.resolve(source.value);
-        let source = Hit { path, node, at: source.value, shape: Shape::Right, role: hit.role };
+        let source = Hit { path, node, at: source.value, shape: Shape::Right, role: hit.role, run_as: None };
         let mut found = sheet.page.occurrence(&source);
         let text = found.text.clone();
         put_in(&mut found, &text);

@@ -50,7 +50,7 @@ pub(crate) fn find(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str, keys: &[&s
             occurrence.uneditable.get_or_insert_with(|| reason.to_owned());
         }
     }
-    let whole = Hit { path: path.to_owned(), node, at, shape: Shape::Right, role: Role::Run };
+    let whole = Hit { path: path.to_owned(), node, at, shape: Shape::Right, role: Role::Run, run_as: None };
     for occurrence in found {
         sheet.push(&whole, occurrence);
     }

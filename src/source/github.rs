@@ -555,7 +555,7 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn push(&mut self, path: &str, at: NodeId, shape: Shape, means: Means) {
-        let hit = Hit { path: path.to_owned(), node: self.tree.resolve(at), at, shape, role: Role::Ci };
+        let hit = Hit { path: path.to_owned(), node: self.tree.resolve(at), at, shape, role: Role::Ci, run_as: None };
         self.rows.push(Row { hit, means });
     }
 

@@ -2,7 +2,7 @@
 //! are read as Kubernetes objects and never rewritten; a chart's defaults for what the values leave out are not known
 //! here. Left out: the annotation `artifacthub.io/images` of a `Chart.yaml`, which nothing runs from.
 
-use crate::source::{Format, Found, Input, stream, values};
+use crate::source::{Format, Found, Input, run_as, stream, values};
 
 /// The format.
 pub(crate) struct Helm;
@@ -27,11 +27,12 @@ impl Format for Helm {
     }
 
     fn find(&self, input: &Input<'_>) -> Found {
-        stream::read(input, ID, &values::KEYS, &mut |sheet| {
+        let found = stream::read(input, ID, &values::KEYS, &mut |sheet| {
             if let Some(root) = sheet.tree.root() {
                 values::find(sheet, root, "");
             }
-        })
+        });
+        run_as::decided_elsewhere(found, "the chart's templates decide")
     }
 }
 

@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use crate::source::filter::Filter;
 use crate::source::page::Page;
 use crate::source::place::{self, Hit, Shape};
-use crate::source::{Format, Found, Input, Kinds, Occurrence, Subject, Unread, custom_resource, pod, stream, template};
+use crate::source::{Format, Found, Input, Kinds, Occurrence, RunAs, Subject, Unread};
+use crate::source::{custom_resource, pod, run_as, stream, template};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{self, Broken, Budget, Document, Kind, Style, Tree};
 
@@ -116,6 +117,8 @@ impl Search<'_> {
         for occurrence in &mut occurrences {
             if occurrence.span.is_some_and(|span| stream::is_within(&doubled, span)) {
                 occurrence.uneditable.get_or_insert_with(|| stream::DOUBLED.to_owned());
+                // readers of JSON may take a part from each of them
+                occurrence.run_as = Some(Box::new(run_as::unknown(stream::DOUBLED)));
             }
         }
         let masked_key = template.is_some()
@@ -139,8 +142,8 @@ impl Search<'_> {
     fn within_actions(&mut self, document: usize, tree: &Tree<'_>, known: usize) {
         let seen: BTreeSet<Option<Span>> = self.found.occurrences[known..].iter().map(|found| found.span).collect();
         let page = Page::new(ID, document, self.bytes, &self.lines, tree);
-        let mut more: Vec<Occurrence> = pod::find(tree, self.kinds)
-            .hits
+        let hits = pod::find(tree, self.kinds).hits;
+        let mut more: Vec<Occurrence> = hits
             .iter()
             .map(|hit| page.occurrence(hit))
             .filter(|found| matches!(found.subject, Subject::Image(_)) && !seen.contains(&found.span))
@@ -149,8 +152,15 @@ impl Search<'_> {
             found.uneditable = Some("it stands in an action of a template".to_owned());
         }
         self.found.occurrences.extend(more);
+        if hits.iter().any(|hit| hit.run_as.is_some()) {
+            for found in &mut self.found.occurrences[known..] {
+                found.run_as = Some(Box::new(run_as::unknown("what a template makes of it")));
+            }
+        }
         self.found.occurrences[known..].sort_by(|a, b| (a.span, &a.path).cmp(&(b.span, &b.path)));
-        self.found.occurrences.dedup_by(|a, b| (a.document, a.span, &a.path) == (b.document, b.span, &b.path));
+        self.found
+            .occurrences
+            .dedup_by(|a, b| (a.document, a.span, &a.path, &a.run_as) == (b.document, b.span, &b.path, &b.run_as));
     }
 
     /// A document that does not parse, or only by accident, read without its actions.
@@ -243,10 +253,10 @@ fn could_be_content(action: Option<&[u8]>) -> bool {
     KEYS.iter().any(key) || HIDING.iter().any(|hiding| bare.contains(hiding))
 }
 
-/// What a reading of a document comes down to: the places and their texts.
-fn places(tree: &Tree<'_>, kinds: &Kinds) -> BTreeSet<(String, String)> {
+/// What a reading of a document comes down to: the places, their texts, and their users.
+fn places(tree: &Tree<'_>, kinds: &Kinds) -> BTreeSet<(String, String, Option<Box<RunAs>>)> {
     let text = |hit: &Hit| tree.scalar(hit.node).map_or_else(String::new, |scalar| scalar.value.to_string());
-    pod::find(tree, kinds).hits.iter().map(|hit| (hit.path.clone(), text(hit))).collect()
+    pod::find(tree, kinds).hits.iter().map(|hit| (hit.path.clone(), text(hit), hit.run_as.clone())).collect()
 }
 
 /// A number or nothing where a container belongs hides no image.
@@ -415,6 +425,157 @@ mod tests {
             assert_eq!(found.unread.len(), 1, "{text:?}");
             assert!(found.unread[0].could_hold_reference, "{text:?}");
         }
+    }
+
+    /// As whom each image is run: `user`, with `!` behind it where root is refused and `?` where that is switched off.
+    fn users(text: &str) -> Vec<String> {
+        let found = Kubernetes.find(&Input::alone("x.yaml", text.as_bytes()));
+        let said = found.occurrences.iter().map(|occurrence| match occurrence.run_as.as_deref() {
+            None => "-".to_owned(),
+            Some(RunAs { user, non_root }) => {
+                let mark = non_root.map_or("", |refused| if refused { "!" } else { "?" });
+                format!("{}{mark}", user.as_deref().unwrap_or_default())
+            }
+        });
+        said.collect()
+    }
+
+    /// A pod whose `securityContext`s say this, as flow maps.
+    fn pod_of(pod: &str, container: &str) -> String {
+        format!("kind: Pod\nspec:\n  {pod}\n  containers:\n  - image: a\n    {container}\n")
+    }
+
+    #[test]
+    fn what_counts_for_a_container_is_its_own_word_and_then_its_pods() {
+        let context = |inner: &str| format!("securityContext: {{{inner}}}");
+        for (pod, container, expected) in [
+            ("", "", "-"),
+            ("runAsUser: 1000", "", "1000"),
+            ("", "runAsUser: 0", "0"),
+            ("runAsUser: 1000", "runAsUser: 0", "0"),
+            ("runAsUser: 0", "runAsUser: 1000", "1000"),
+            ("runAsUser: 0, runAsNonRoot: true", "runAsUser: 1000", "1000!"),
+            ("runAsUser: 1000, runAsNonRoot: true", "runAsNonRoot: false", "1000?"),
+            ("runAsNonRoot: true", "", "!"),
+            ("runAsUser: 1000", "runAsUser: null", "1000"),
+            ("runAsUser: 1000", "runAsUser:", "1000"),
+            ("windowsOptions: {runAsUserName: x}", "seLinuxOptions: {user: y}", "-"),
+            ("runAsGroup: 5", "runasuser: 0", "-"),
+            // what a cluster refuses, or readers see in two ways, is no user
+            ("", "runAsUser: '1000'", "\"1000\""),
+            ("", "runAsUser: \"1000\"", "\"1000\""),
+            ("", "runAsUser: !!str 1000", "tag:yaml.org,2002:str \"1000\""),
+            ("", "runAsUser: 1000.0", "1000.0"),
+            ("", "runAsUser: 1e3", "1e3"),
+            ("", "runAsUser: 0x0", "0x0"),
+            ("", "runAsUser: 0000", "0000"),
+            ("", "runAsUser: {a: 1}", "(a map or a list)"),
+            ("", "runAsUser: [1000]", "(a map or a list)"),
+            ("", "runAsUser: $UID", "$UID"),
+            ("", "runAsUser: '{{ .Values.uid }}'", "\"{{ .Values.uid }}\""),
+            ("", "runAsUser: 1000, runAsUser: 0", "(0, or 1000)"),
+            ("", "runAsUser: 0, runAsUser: 1000", "(0, or 1000)"),
+            ("", "runAsUser: 1000, runAsUser: 1000", "1000"),
+            ("runAsUser: 0", "runAsUser: 1000, runAsUser:", "(0, or 1000)"),
+            ("runAsNonRoot: true, runAsNonRoot: false", "", "-"),
+            ("runAsNonRoot: 'true'", "", "-"),
+            ("runAsNonRoot: yes", "", "-"),
+            ("runAsNonRoot: true", "runAsNonRoot: $X", "-"),
+        ] {
+            assert_eq!(users(&pod_of(&context(pod), &context(container))), [expected], "{pod} | {container}");
+        }
+    }
+
+    #[test]
+    fn users_are_found_wherever_containers_are() {
+        let twice = "securityContext: {runAsUser: 1000}, securityContext: {runAsNonRoot: true}";
+        for (text, expected) in [
+            (pod_of("securityContext:", "securityContext: ~"), vec!["-"]),
+            (pod_of("securityContext: x", ""), vec!["x"]),
+            (pod_of("securityContext: 'x'", "securityContext: {runAsUser: 5}"), vec!["5"]),
+            (pod_of("securityContext: [x]", ""), vec!["(a map or a list)"]),
+            (format!("spec: {{{twice}, containers: [{{image: a}}]}}"), vec!["(nothing, or 1000)"]),
+            (
+                "spec: {securityContext: {runAsUser: 7}, initContainers: [{image: a}], containers: [{image: b}], \
+                 ephemeralContainers: [{image: c, securityContext: {runAsUser: 0}}], \
+                 volumes: [{image: {reference: d}}]}"
+                    .to_owned(),
+                vec!["7", "7", "0", "-"],
+            ),
+            (
+                "items: [{spec: {template: {spec: {securityContext: {runAsUser: 7}, containers: [{image: a}]}}}}, \
+                 {spec: {containers: [{image: b}]}}]"
+                    .to_owned(),
+                vec!["7", "-"],
+            ),
+            (
+                "x: &x {runAsUser: 7}\nspec: {securityContext: *x, containers: [{image: a}, \
+                 {image: b, securityContext: {<<: *x, runAsUser: 8}}, {image: c, securityContext: {runAsUser: 8, <<: *x}}]}"
+                    .to_owned(),
+                vec!["7", "8", "(7, or 8)"],
+            ),
+            (
+                "x: &x {securityContext: {runAsUser: 7}}\nspec: {<<: *x, containers: [{image: a}, {image: b, <<: *x}]}"
+                    .to_owned(),
+                vec!["7", "7"],
+            ),
+            // several pods share a list of containers, and run it as different users
+            (
+                "x: &x [{image: a}]\nspec: {containers: *x, securityContext: {runAsUser: 7}}\n\
+                 spec: {containers: *x, securityContext: {runAsUser: 0}}"
+                    .to_owned(),
+                vec!["0", "7"],
+            ),
+        ] {
+            assert_eq!(users(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_stands_elsewhere_is_not_known_to_be_an_images() {
+        const ELSEWHERE: &str = "(what `runAsUser` elsewhere in the document comes to)";
+        let task = "apiVersion: tekton.dev/v1\nkind: Task\n";
+        let workflow = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n";
+        for (text, expected) in [
+            (format!("{task}spec: {{steps: [{{image: a}}]}}"), vec!["-"]),
+            (format!("{task}spec: {{steps: [{{image: a, securityContext: {{runAsUser: 1000}}}}]}}"), vec![ELSEWHERE]),
+            (
+                format!("{task}spec: {{stepTemplate: {{securityContext: {{runAsUser: 0}}}}, steps: [{{image: a}}]}}"),
+                vec![ELSEWHERE],
+            ),
+            (
+                format!(
+                    "{workflow}spec: {{securityContext: {{runAsUser: 0}}, templates: [{{initContainers: [{{image: a}}, \
+                         {{image: b, securityContext: {{runAsUser: 5}}}}], container: {{image: c}}}}]}}"
+                ),
+                vec![ELSEWHERE, "5", ELSEWHERE],
+            ),
+        ] {
+            assert_eq!(users(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_readers_see_in_two_ways_is_not_known() {
+        const TEMPLATE: &str = "(what a template makes of it)";
+        let doubled = format!("({})", stream::DOUBLED);
+        for (text, expected) in [
+            (
+                r#"{"spec": {"containers": [{"image": "a"}], "securityContext": {"runAsUser": 1000}}, "spec": {}}"#,
+                doubled.as_str(),
+            ),
+            ("{{ if .a }}\nsecurityContext: {runAsUser: 1000}\n{{ end }}\ncontainers: [{image: a}]\n", TEMPLATE),
+            ("securityContext: {runAsUser: 1000}\n{{ if .a }}\ncontainers: [{image: a}]\n{{ end }}\n", TEMPLATE),
+            ("securityContext: {runAsUser: {{ .a }}}\ncontainers: [{image: a}]\n", TEMPLATE),
+            ("securityContext: {{ .a | toJson }}\ncontainers: [{image: a}]\n", TEMPLATE),
+            ("securityContext:\n  {{- toYaml .a | nindent 2 }}\ncontainers: [{image: a}]\n", TEMPLATE),
+            ("containers:\n- image: a\n  # {{ \"\n  securityContext: {runAsUser: 0}\n  # \" }}\n", TEMPLATE),
+            ("{{ if .a }}\ncontainers: [{image: a}]\n{{ end }}\n", "-"),
+        ] {
+            assert_eq!(users(text), [expected], "{text}");
+        }
+        let hidden = "containers: [{image: a}]\n# \u{2028}securityContext: {runAsUser: 0}\n";
+        assert_eq!(show(hidden.as_bytes()), ["0 containers[0].image image a", "unread 2:3 undecided"]);
     }
 
     #[test]

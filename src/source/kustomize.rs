@@ -10,7 +10,7 @@ use crate::source::composed::{self, Draft, Field, Value};
 use crate::source::page::Page;
 use crate::source::place::{Hit, Path, Shape, Step};
 use crate::source::stream::{self, Sheet};
-use crate::source::{Format, Found, Input, Kinds, Occurrence, Role, Subject, embedded, pod, values};
+use crate::source::{Format, Found, Input, Kinds, Occurrence, Role, Subject, embedded, pod, run_as, values};
 use crate::span::LineIndex;
 use crate::yaml::{self, Budget, Entry, NodeId, Tree};
 
@@ -32,7 +32,7 @@ impl Format for Kustomize {
 
     fn find(&self, input: &Input<'_>) -> Found {
         // its keys may be written in any case: every broken document could hold one
-        stream::read(input, ID, &[""], &mut |sheet| {
+        let found = stream::read(input, ID, &[""], &mut |sheet| {
             let Some(root) = sheet.tree.root() else { return };
             let mut look = Search { kinds: input.kinds, budget: Budget::new() };
             if sheet.tree.items(root).is_some() {
@@ -46,7 +46,8 @@ impl Format for Kustomize {
             } else {
                 look.kustomization(sheet, root);
             }
-        })
+        });
+        run_as::decided_elsewhere(found, "the manifests that it changes decide")
     }
 }
 
@@ -378,6 +379,7 @@ fn patch_hits(tree: &Tree<'_>, budget: &mut Budget) -> Vec<Hit> {
                 at: entry.value,
                 shape,
                 role: Role::Run,
+                run_as: None,
             };
             if entry.key == "value" {
                 if to_image && tree.scalar(entry.value).is_some() {
@@ -413,7 +415,7 @@ fn remote(sheet: &mut Sheet<'_, '_>, at: NodeId, path: &str) {
             continue;
         }
         let (path, node) = (format!("{path}[{index}]"), sheet.tree.resolve(item));
-        let hit = Hit { path, node, at: item, shape: Shape::Right, role: Role::Run };
+        let hit = Hit { path, node, at: item, shape: Shape::Right, role: Role::Run, run_as: None };
         let mut occurrence = sheet.page.occurrence(&hit);
         occurrence.subject = Subject::Unresolvable {
             reason: "a remote base: which images it brings is not known from this repository; render it with `kustomize build … | plimsoll check -`".to_owned(),
@@ -439,7 +441,7 @@ fn file(sheet: &mut Sheet<'_, '_>, at: NodeId, format: &'static str) {
 }
 
 fn push_word(sheet: &mut Sheet<'_, '_>, at: NodeId, path: String, shape: Shape) {
-    let hit = Hit { path, node: sheet.tree.resolve(at), at, shape, role: Role::Run };
+    let hit = Hit { path, node: sheet.tree.resolve(at), at, shape, role: Role::Run, run_as: None };
     let occurrence = sheet.page.occurrence(&hit);
     sheet.push(&hit, occurrence);
 }

@@ -349,7 +349,7 @@ fn below(
 
 fn hit(sheet: &mut Sheet<'_, '_>, path: String, at: NodeId, shape: Shape, role: Role) {
     let node = sheet.tree.resolve(at);
-    sheet.places.hits.push(Hit { path, node, at, shape, role });
+    sheet.places.hits.push(Hit { path, node, at, shape, role, run_as: None });
 }
 
 /// The text of a scalar.

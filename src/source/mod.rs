@@ -21,6 +21,7 @@ mod names;
 mod page;
 mod place;
 mod pod;
+mod run_as;
 mod select;
 mod stream;
 mod subject;
@@ -170,9 +171,9 @@ pub struct Ignore {
 }
 
 /// As whom a workload runs an image, where its file says so: what counts in place of the image's own user.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunAs {
-    /// The user, as written: `1000`, `1000:1000`, a name.
+    /// The user, as written: `1000`, `1000:1000`, a name; in words where the file does not settle it.
     pub user: Option<String>,
     /// Whether the runtime is told to refuse root (`runAsNonRoot`).
     pub non_root: Option<bool>,

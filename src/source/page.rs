@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::source::place::{Hit, Shape};
-use crate::source::subject;
 use crate::source::template::Masked;
-use crate::source::{Ignore, Occurrence, Part, Role, Subject};
+use crate::source::{Ignore, Occurrence, Part, Role, RunAs, Subject, run_as, subject};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{NodeId, Style, Tree};
 
@@ -132,8 +131,17 @@ impl<'p, 'a> Page<'p, 'a> {
             subject,
             assumes: None,
             uneditable,
-            run_as: None,
+            run_as: self.run_as(hit),
             ignores: self.ignores_at(place.line),
+        }
+    }
+
+    /// As whom the image at a place is run. What a template's actions leave of it, or write there, is not known.
+    fn run_as(&self, hit: &Hit) -> Option<Box<RunAs>> {
+        let said = hit.run_as.as_ref()?;
+        match self.template {
+            Some(_) => Some(Box::new(run_as::unknown("what a template makes of it"))),
+            None => Some(said.clone()).filter(|said| **said != RunAs::default()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::source::Role;
+use crate::source::{Role, RunAs};
 use crate::span::Span;
 use crate::yaml::{Exhausted, Kind, NodeId, Tree};
 
@@ -22,6 +22,8 @@ pub(crate) struct Hit {
     pub(crate) shape: Shape,
     /// What the image is used for.
     pub(crate) role: Role,
+    /// As whom it is run; says nothing where only the place for it is there, which a template may fill.
+    pub(crate) run_as: Option<Box<RunAs>>,
 }
 
 /// How a node stands in an image's place.

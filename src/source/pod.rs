@@ -4,10 +4,13 @@
 //!
 //! Longer than most files: one walk over one tree, and its tests.
 
+use std::collections::HashSet;
+
 use crate::limits;
 use crate::source::custom_resource::Kinds;
 use crate::source::place::{Hit, Path, Places, Shape, Step};
-use crate::source::{Role, custom_resource};
+use crate::source::run_as::{self, Said};
+use crate::source::{Role, RunAs, custom_resource};
 use crate::yaml::{Budget, Entry, Exhausted, NodeId, Tree};
 
 /// The lists of containers in a pod's specification (core/v1 `PodSpec`).
@@ -16,13 +19,24 @@ pub(crate) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephem
 /// Finds every pod-shaped place below the root.
 /// `kinds` are places of custom resources beside the known ones.
 pub(crate) fn find(tree: &Tree<'_>, kinds: &Kinds) -> Places {
-    let mut walk =
-        Walk { tree, kinds, budget: Budget::new(), path: Path::default(), role: Role::Run, found: Places::default() };
+    let mut walk = Walk {
+        tree,
+        kinds,
+        budget: Budget::new(),
+        path: Path::default(),
+        role: Role::Run,
+        pod: Said::default(),
+        run_as: None,
+        users: Vec::new(),
+        pods: HashSet::new(),
+        found: Places::default(),
+    };
     if let Some(root) = tree.root()
         && let Err((node, exhausted)) = walk.node(root, 0, false)
     {
         walk.found.spent = Some((node, exhausted));
     }
+    walk.other_users();
     walk.found
 }
 
@@ -35,6 +49,14 @@ struct Walk<'t, 'a> {
     path: Path<'t>,
     /// What the images of the custom resource that is walked are used for.
     role: Role,
+    /// What the pod that is walked says of its containers' user.
+    pod: Said,
+    /// As whom the container that is walked is run.
+    run_as: Option<Box<RunAs>>,
+    /// Every key that names a user, wherever it stands.
+    users: Vec<NodeId>,
+    /// Those that stand in a pod's or a container's `securityContext`.
+    pods: HashSet<NodeId>,
     found: Places,
 }
 
@@ -58,8 +80,15 @@ impl<'t> Walk<'t, '_> {
             self.select(id, &steps, depth, followed)?;
             self.role = Role::Run;
         }
+        if entries.iter().any(|entry| CONTAINERS.contains(&entry.key.as_ref())) {
+            self.pod = self.said(id, &entries)?;
+            self.pods.extend(self.pod.keys.iter().copied());
+        }
         for entry in &entries {
             self.note_tag(entry);
+            if entry.key == run_as::USER {
+                self.users.push(entry.key_node);
+            }
             if entry.is_merge_key() {
                 continue; // its entries stand among ours
             }
@@ -97,6 +126,22 @@ impl<'t> Walk<'t, '_> {
         }
     }
 
+    fn said(&mut self, id: NodeId, entries: &[Entry<'_>]) -> Result<Said, (NodeId, Exhausted)> {
+        Said::of(self.tree, entries, &mut self.budget).map_err(|exhausted| (id, exhausted))
+    }
+
+    /// Where the document names a user anywhere else than beside a pod's containers, only a controller knows whose it is:
+    /// of an image without a user of its own nothing is known.
+    fn other_users(&mut self) {
+        let elsewhere = |key: &NodeId| !self.pods.contains(key);
+        if !self.users.iter().any(elsewhere) {
+            return;
+        }
+        for hit in self.found.hits.iter_mut().filter(|hit| hit.run_as.as_ref().is_none_or(|said| said.user.is_none())) {
+            hit.run_as = Some(Box::new(run_as::unknown("what `runAsUser` elsewhere in the document comes to")));
+        }
+    }
+
     fn hit(&mut self, node: NodeId, shape: Shape) {
         self.found.hits.push(Hit {
             path: self.path.to_string(),
@@ -104,6 +149,7 @@ impl<'t> Walk<'t, '_> {
             at: node,
             shape,
             role: self.role,
+            run_as: self.run_as.clone(),
         });
     }
 
@@ -141,13 +187,18 @@ impl<'t> Walk<'t, '_> {
 
     fn container(&mut self, id: NodeId, wrong: Option<&'static str>, depth: usize, followed: bool) -> Walked {
         self.spend(id, depth, followed || self.tree.is_alias(id))?;
-        for entry in self.entries(self.tree.resolve(id))?.into_iter().filter(|entry| entry.key == "image") {
+        let entries = self.entries(self.tree.resolve(id))?;
+        let said = self.said(id, &entries)?;
+        self.run_as = said.over(&self.pod);
+        self.pods.extend(said.keys);
+        for entry in entries.into_iter().filter(|entry| entry.key == "image") {
             self.path.within(Step::Key(entry.key));
             if wrong.is_none() || self.tree.scalar(entry.value).is_some() {
                 self.hit(entry.value, wrong.map_or(Shape::Right, Shape::Wrong));
             }
             self.path.leave();
         }
+        self.run_as = None;
         Ok(())
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn select(tree: &Tree<'_>, selectors: &[Selector], places: &mut Place
                 _ => return,
             };
             let node = tree.resolve(at);
-            places.hits.push(Hit { path: path.to_string(), node, at, shape, role: selector.role });
+            places.hits.push(Hit { path: path.to_string(), node, at, shape, role: selector.role, run_as: None });
         });
         if let Err(spent) = visited {
             places.spent = Some(spent);

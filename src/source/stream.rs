@@ -8,7 +8,7 @@ use crate::source::filter::Filter;
 use crate::source::page::Page;
 use crate::source::place::{self, Hit, Places};
 use crate::source::select::{self, Selector};
-use crate::source::{Found, Input, Occurrence, Pointer, Unread};
+use crate::source::{Found, Input, Occurrence, Pointer, RunAs, Unread};
 use crate::span::{LineIndex, Span};
 use crate::yaml::{self, Kind, NodeId, Tree};
 
@@ -97,8 +97,9 @@ pub(crate) fn read(
         let page = Page::new(id, document.index, input.bytes, &lines, tree);
         let sheet = look(tree, &page, &lines, each);
         if let Some(first) = other_line_end(bytes) {
-            let texts = |sheet: &Sheet<'_, '_>| -> BTreeSet<(String, String)> {
-                sheet.pushed.iter().map(|(found, _)| (found.path.clone(), found.text.clone())).collect()
+            let texts = |sheet: &Sheet<'_, '_>| -> BTreeSet<(String, String, Option<Box<RunAs>>)> {
+                let text = |found: &Occurrence| (found.path.clone(), found.text.clone(), found.run_as.clone());
+                sheet.pushed.iter().map(|(found, _)| text(found)).collect()
             };
             let other = with_other_line_ends(str::from_utf8(bytes).unwrap_or_default());
             let differs = match yaml::parse_text(&other, 0) {
@@ -193,8 +194,11 @@ pub(crate) fn spans(occurrence: &Occurrence) -> impl Iterator<Item = Span> {
 
 /// In the order of the file, the same place under the same path once; a variable may write several texts there.
 pub(crate) fn sort(occurrences: &mut Vec<Occurrence>) {
-    occurrences.sort_by(|a, b| (a.place, a.span, &a.path, &a.text).cmp(&(b.place, b.span, &b.path, &b.text)));
-    occurrences.dedup_by(|a, b| (a.place, a.span, &a.path, &a.text) == (b.place, b.span, &b.path, &b.text));
+    fn key(of: &Occurrence) -> impl Ord + '_ {
+        (of.place, of.span, &of.path, &of.text, &of.run_as)
+    }
+    occurrences.sort_by(|a, b| key(a).cmp(&key(b)));
+    occurrences.dedup_by(|a, b| key(a) == key(b));
 }
 
 /// The line ends of YAML 1.1 that are none in 1.2.

@@ -78,7 +78,7 @@ pub(crate) fn deep(tree: &Tree<'_>) -> Vec<Hit> {
             path.within(Step::Key(entry.key));
             if is_image && tree.scalar(entry.value).is_some() {
                 let (node, at) = (tree.resolve(entry.value), entry.value);
-                hits.push(Hit { path: path.to_string(), node, at, shape: Shape::Right, role: Role::Run });
+                hits.push(Hit { path: path.to_string(), node, at, shape: Shape::Right, role: Role::Run, run_as: None });
             }
             node(tree, entry.value, path, depth + 1, budget, hits);
             path.leave();
@@ -277,7 +277,7 @@ impl<'t> Walk<'t, '_, '_> {
         let short = self.globals.hub && !text.contains('/');
         let front = beside.or(short.then_some("global.hub"));
         let reason = front.map(|key| format!("`{key}` may stand in front of it: {RENDER}"));
-        self.found.hits.push((Hit { path, node, at, shape: Shape::Right, role: Role::Run }, reason));
+        self.found.hits.push((Hit { path, node, at, shape: Shape::Right, role: Role::Run, run_as: None }, reason));
     }
 
     /// What the entries of one map make; `key` is the map's own.

@@ -30,7 +30,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A folder whose `machine.conf` sends every image to the server.
-fn at(server: &Server) -> Repository {
+pub(super) fn at(server: &Server) -> Repository {
     let repository = Repository::new();
     let config = format!(
         "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: '*', mirrors: ['http://{}'], only-mirrors: true}}]}}\n",
@@ -45,7 +45,7 @@ fn run(repository: &Repository, command: &str, more: &[&str]) -> Answer {
 }
 
 /// Pushes an image of one platform with this config and layers of these sizes; returns its descriptor.
-fn push(server: &Server, config: &Value, sizes: &[u64], more: &Value) -> Value {
+pub(super) fn push(server: &Server, config: &Value, sizes: &[u64], more: &Value) -> Value {
     let config = config.to_string();
     let digest = server.push_blob("library/app", config.clone());
     let layers: Vec<Value> = sizes

@@ -3,6 +3,7 @@
 
 mod asking;
 mod caching;
+mod configs;
 mod following;
 #[cfg(unix)]
 mod hard_places;

@@ -69,6 +69,10 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// These bytes, announced as of another length; the connection is closed after them.
     Announced(Vec<u8>, usize),
+    /// These bytes so many times over, with their length, and a pause after each.
+    Repeated(Vec<u8>, usize, Duration),
+    /// These bytes, announced as of another length, and then nothing.
+    Stuck(Vec<u8>, usize),
     /// Zeros without end and without a length.
     Endless,
     /// A byte each `Duration`, without end.
@@ -610,7 +614,8 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
     }
     let length = match &reply.body {
         Body::Bytes(bytes) => Some(bytes.len()),
-        Body::Announced(_, length) => Some(*length),
+        Body::Announced(_, length) | Body::Stuck(_, length) => Some(*length),
+        Body::Repeated(bytes, times, _) => Some(bytes.len() * times),
         Body::Stall => Some(1_000),
         Body::Silence => {
             tokio::time::sleep(Duration::from_secs(600)).await;
@@ -640,6 +645,19 @@ async fn write(socket: &mut (impl AsyncWrite + Unpin), request: &Request, reply:
             return Ok(true);
         }
         Body::Announced(bytes, _) => socket.write_all(&bytes).await?,
+        Body::Repeated(bytes, times, pause) => {
+            for _ in 0..times {
+                socket.write_all(&bytes).await?;
+                socket.flush().await?;
+                tokio::time::sleep(pause).await;
+            }
+            return Ok(true);
+        }
+        Body::Stuck(bytes, _) => {
+            socket.write_all(&bytes).await?;
+            socket.flush().await?;
+            tokio::time::sleep(Duration::from_secs(600)).await;
+        }
         Body::Endless => loop {
             socket.write_all(&[b' '; 8 << 10]).await?;
         },

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use crate::source::place::{Hit, Shape};
 use crate::source::select;
 use crate::source::stream::{self, Sheet};
-use crate::source::{Format, Found, Input, Occurrence, Pointer, Role, Subject, subject};
+use crate::source::{Format, Found, Input, Occurrence, Pointer, Role, RunAs, Subject, run_as, subject};
 use crate::span::{self, Span};
 use crate::yaml::{Budget, Exhausted, Kind, NodeId, Style, Tree};
 use interpolation::{Resolved, Variables};
@@ -166,16 +166,22 @@ impl Look<'_> {
             .filter_map(|image| self.text(tree, image))
             .collect();
         for service in &services {
+            let run_as = self.run_as(&mut search, &service.place);
             for image in &service.images {
                 let mut found = self.image(sheet, image, Role::Run);
+                found.run_as.clone_from(&run_as);
                 if self.text(tree, image).is_some_and(|text| built.contains(&text)) {
                     mark_built(&mut found);
                 }
                 push(sheet, image, found);
             }
-            for image in search.at(&service.place, "pre_start[].image") {
-                let found = self.image(sheet, &image, Role::Run);
-                push(sheet, &image, found);
+            for hook in search.at(&service.place, "pre_start[]") {
+                let run_as = self.run_as(&mut search, &hook);
+                for image in search.at(&hook, "image") {
+                    let mut found = self.image(sheet, &image, Role::Run);
+                    found.run_as.clone_from(&run_as);
+                    push(sheet, &image, found);
+                }
             }
             for volume in search.at(&service.place, "volumes[]") {
                 self.volume(sheet, &mut search, &volume, &names);
@@ -225,6 +231,41 @@ impl Look<'_> {
         services
     }
 
+    /// As whom a service or a hook runs: `user`, where it is set and not empty. What a variable's default makes of it, and
+    /// what a service takes from another that it extends, is not known.
+    fn run_as(&self, search: &mut Search<'_, '_>, of: &Place) -> Option<Box<RunAs>> {
+        let tree = search.tree;
+        let mut users: Vec<Option<String>> =
+            search.at(of, "user").into_iter().map(|place| self.user(tree, place.at)).collect();
+        let extends = !search.at(of, "extends").is_empty();
+        users.sort_unstable();
+        users.dedup();
+        match users.as_slice() {
+            [] | [None] if extends => Some(Box::new(run_as::unknown("what it extends decides"))),
+            [] | [None] => None,
+            [Some(user)] => Some(Box::new(RunAs { user: Some(user.clone()), non_root: None })),
+            _ => Some(Box::new(run_as::unknown("`user` stands there in several ways"))),
+        }
+    }
+
+    /// A user as written; `None` where that is the image's own.
+    fn user(&self, tree: &Tree<'_>, at: NodeId) -> Option<String> {
+        let Some(scalar) = tree.scalar(at) else { return Some("(a map or a list)".to_owned()) };
+        let node = tree.resolve(at);
+        let tagged = tree.node(node).tag.is_some() || stream::is_within(&self.resets, tree.node(node).span);
+        let text = scalar.value.as_ref();
+        if tagged {
+            return Some(format!("(`{text}` with a tag)"));
+        }
+        if !is_something(tree, at) || text.is_empty() {
+            return None;
+        }
+        match self.variables.resolve(text) {
+            Ok(resolved) if resolved.assumes.is_empty() => Some(resolved.text),
+            _ => Some(format!("({text})")),
+        }
+    }
+
     /// The text at a place with its variables put in, where it is known.
     fn text(&self, tree: &Tree<'_>, place: &Place) -> Option<String> {
         let scalar = tree.scalar(place.at)?;
@@ -235,7 +276,7 @@ impl Look<'_> {
     fn image(&self, sheet: &Sheet<'_, '_>, place: &Place, role: Role) -> Occurrence {
         let tree = sheet.tree;
         let node = tree.resolve(place.at);
-        let hit = Hit { path: place.path.clone(), node, at: place.at, shape: Shape::Right, role };
+        let hit = Hit { path: place.path.clone(), node, at: place.at, shape: Shape::Right, role, run_as: None };
         let mut found = sheet.page.occurrence(&hit);
         if let Some(scalar) = tree.scalar(node) {
             let tag = tree.node(node).tag.as_deref();
@@ -586,7 +627,7 @@ impl Look<'_> {
                 path = first.unwrap_or(path);
             }
             paths.insert(path.clone());
-            let hit = Hit { path, node, at: place.at, shape: Shape::Right, role };
+            let hit = Hit { path, node, at: place.at, shape: Shape::Right, role, run_as: None };
             let mut found = sheet.page.occurrence(&hit);
             found.uneditable = None;
             found.text.clone_from(&image.text);
@@ -688,7 +729,7 @@ fn mark_built(found: &mut Occurrence) {
 
 fn push(sheet: &mut Sheet<'_, '_>, place: &Place, found: Occurrence) {
     let node = sheet.tree.resolve(place.at);
-    let hit = Hit { path: found.path.clone(), node, at: place.at, shape: Shape::Right, role: found.role };
+    let hit = Hit { path: found.path.clone(), node, at: place.at, shape: Shape::Right, role: found.role, run_as: None };
     sheet.push(&hit, found);
 }
 
@@ -858,6 +899,44 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(show(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_runs_as_its_user() {
+        let elsewhere = Some("(what it extends decides)");
+        let several = Some("(`user` stands there in several ways)");
+        for (service, expected) in [
+            ("image: x", None),
+            ("image: x, user: '1000'", Some("1000")),
+            ("image: x, user: 1000", Some("1000")),
+            ("image: x, user: '1000:1000'", Some("1000:1000")),
+            ("image: x, user: web", Some("web")),
+            ("image: x, user: root", Some("root")),
+            ("image: x, user: ''", None),
+            ("image: x, user: ~", None),
+            ("image: x, user: '${UID:-1000}'", Some("(${UID:-1000})")),
+            ("image: x, user: '$UID'", Some("($UID)")),
+            ("image: x, user: '1000:${GID:-5}'", Some("(1000:${GID:-5})")),
+            ("image: x, user: {a: b}", Some("(a map or a list)")),
+            ("image: x, user: !reset '0'", Some("(`0` with a tag)")),
+            ("image: x, user: '1000', user: '0'", several),
+            ("image: x, user: '1000', user: ''", several),
+            ("image: x, user: '1000', <<: {user: '0'}", several),
+            ("image: x, <<: {user: '5'}", Some("5")),
+            ("image: x, extends: {service: b}", elsewhere),
+            ("image: x, extends: {service: b}, user: ''", elsewhere),
+            ("image: x, extends: {service: b}, user: '5'", Some("5")),
+            ("user: '5', pre_start: [{image: x}]", None),
+            ("user: '5', pre_start: [{image: x, user: '0'}]", Some("0")),
+            ("user: '5', volumes: [{type: image, source: x}]", None),
+            ("user: '5', build: {dockerfile_inline: FROM x}", None),
+        ] {
+            let text = format!("services: {{a: {{{service}}}}}");
+            let found = Compose.find(&Input::alone("compose.yaml", text.as_bytes()));
+            let users: Vec<_> = found.occurrences.iter().map(|found| found.run_as.as_deref()).collect();
+            assert_eq!(users.len(), 1, "{text}");
+            assert_eq!(users[0].and_then(|said| said.user.as_deref()), expected, "{text}");
         }
     }
 
