@@ -369,6 +369,7 @@ fn what_an_image_says_of_its_base_cannot_speak_to_the_terminal() {
         let annotations = object!({"org.opencontainers.image.base.name": name,
             "org.opencontainers.image.base.digest": format!("sha256:{}", "0".repeat(64))});
         let image = push(&server, "amd64", std::slice::from_ref(&one), std::slice::from_ref(&diff_id), &annotations);
+        server.refer("library/app", &digest_of(&image), Some(name), "m");
         let image = format!("app@{}", digest_of(&image));
         for more in [&[][..], &["-v"], &["--tree"]] {
             let answer = of(&server, &[&[image.as_str()], more].concat());
