@@ -19,6 +19,8 @@ pub(super) struct Bases {
     contradicted: Vec<Contradiction>,
     /// Images that might be the base and could not be compared.
     unread: Vec<Unread>,
+    /// Images that nobody names, whose layers the image begins with, and why they are not taken for the base.
+    doubtful: Vec<String>,
     /// How many images were compared that the image does not name.
     searched: usize,
 }
@@ -173,6 +175,7 @@ pub(super) fn of(bases: &base::Bases, opened: &Opened, now: Timestamp) -> Bases 
             .iter()
             .map(|(name, error)| Unread { name: name.clone(), error: error.to_string() })
             .collect(),
+        doubtful: bases.doubtful.clone(),
         searched: bases.searched,
     }
 }

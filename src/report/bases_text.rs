@@ -36,18 +36,18 @@ pub(super) fn lines(bases: &Bases, opened: &Opened, now: Timestamp) -> Vec<Line>
     let mut lines = Vec::new();
     let nearest = nearest(bases);
     for known in bases.known.iter().filter(|known| itself(known)) {
-        lines.push(line("base", format!("{} is this image itself{}", known.name(), named_by(known))));
+        lines.push(line("base", format!("{} is this image itself{}", told_apart(bases, known), named_by(known))));
         lines.extend(news(known));
     }
     if let Some((known, ground)) = nearest {
-        lines.push(line("base", sentence(known)));
+        lines.push(line("base", sentence(bases, known)));
         lines.push(line("", weight(ground, opened)));
         lines.push(line("", age(ground, now)));
         lines.extend(news(known));
     }
     let others = |known: &&Known| !itself(known) && nearest.is_none_or(|(nearest, _)| !std::ptr::eq(*known, nearest));
     for known in bases.known.iter().filter(others) {
-        lines.extend(further(known, nearest.map(|(_, ground)| ground.layers), now));
+        lines.extend(further(bases, known, nearest.map(|(_, ground)| ground.layers), now));
     }
     if bases.known.is_empty() {
         lines.push(line("base", nothing(bases)));
@@ -55,6 +55,9 @@ pub(super) fn lines(bases: &Bases, opened: &Opened, now: Timestamp) -> Vec<Line>
     // What was found by reading the layers is said already.
     for found in bases.contradicted.iter().filter(|found| !opened.contents.lies.contains(found)) {
         lines.push(Line { name: "not so", text: format!("{}: {}", found.claimed, found.shown), tone: Tone::Alarm });
+    }
+    for why in &bases.doubtful {
+        lines.push(Line { name: "doubtful", text: why.clone(), tone: Tone::Warning });
     }
     for (name, error) in &bases.unread {
         lines.push(Line {
@@ -83,23 +86,33 @@ pub(super) fn short(bases: &Bases) -> String {
 }
 
 /// One that is not the nearest.
-fn further(known: &Known, above: Option<usize>, now: Timestamp) -> Vec<Line> {
+fn further(bases: &Bases, known: &Known, above: Option<usize>, now: Timestamp) -> Vec<Line> {
     let mut lines = match (&known.ground, above) {
         (Some(ground), Some(above)) if ground.layers < above => {
             let size = ground.size.map_or_else(|| "an unknown size".to_owned(), short_size);
             let holds = format!("{}, {size}, {}", plural(ground.layers, "layer"), age(ground, now));
-            vec![line("below it", format!("on {}, too: {holds}; {}", known.name(), how(known)))]
+            vec![line("below it", format!("on {}, too: {holds}; {}", told_apart(bases, known), how(known)))]
         }
-        (Some(_), _) => vec![line("same layers", sentence(known))],
-        (None, Some(_)) => vec![line("said, too", sentence(known))],
-        (None, None) => vec![line("base", sentence(known))],
+        (Some(_), _) => vec![line("same layers", sentence(bases, known))],
+        (None, Some(_)) => vec![line("said, too", sentence(bases, known))],
+        (None, None) => vec![line("base", sentence(bases, known))],
     };
     lines.extend(news(known));
     lines
 }
 
-fn sentence(known: &Known) -> String {
-    format!("{}, {}", known.name(), how(known))
+fn sentence(bases: &Bases, known: &Known) -> String {
+    format!("{}, {}", told_apart(bases, known), how(known))
+}
+
+/// Its name, with its digest where another one has the same name.
+fn told_apart(bases: &Bases, known: &Known) -> String {
+    let name = known.name();
+    let twins = bases.known.iter().filter(|other| other.name() == name).count() > 1;
+    match &known.digest {
+        Some(digest) if twins && known.tag.is_some() => format!("{name}@{digest}"),
+        _ => name,
+    }
 }
 
 /// How sure it is, and why.
@@ -209,8 +222,8 @@ fn nothing(bases: &Bases) -> String {
     let claims = if bases.contradicted.is_empty() { "the image names none" } else { "what the image says is not so" };
     let searched = match bases.searched {
         0 => String::new(),
-        1 => ", and that of --base is not under it".to_owned(),
-        count => format!(", and none of the {count} of --base is under it"),
+        1 => ", and that of --base is not proved to be under it".to_owned(),
+        count => format!(", and none of the {count} of --base is proved to be under it"),
     };
     format!("not known: {claims}{searched}; name what it may be built on: --base NAME:TAG")
 }

@@ -16,14 +16,8 @@ fn bases(arguments: &[&str]) -> Answer {
 }
 
 fn of(server: &Server, arguments: &[&str]) -> Answer {
-    let repository = Repository::new();
-    let config = format!(
-        "apiVersion: plimsoll.dev/v1\nkind: GateConfig\nspec: {{registries: [{{prefix: '*', mirrors: ['http://{}'], only-mirrors: true}}]}}\n",
-        server.host()
-    );
-    repository.write("machine.conf", config);
     let run = ["inspect", "--config", "machine.conf", "--no-cache", "--now", NOW];
-    repository.run(&[&run[..], arguments].concat())
+    images::at(server).run(&[&run[..], arguments].concat())
 }
 
 /// A layer as a manifest has it, with what it unpacks to.
@@ -62,7 +56,7 @@ fn digest_of(descriptor: &Value) -> Digest {
 fn what_people_see_of_a_base() {
     let debian = ["--base", "debian:12-slim"];
     let amd64 = ["--platform", "linux/amd64"];
-    let rows: [(&str, &str, &[&str]); 12] = [
+    let rows: [(&str, &str, &[&str]); 13] = [
         ("proved", "on-debian-annotated", &amd64),
         ("proved_by_search", "on-debian-silent", &[amd64, debian].concat()),
         ("claimed", "on-distroless", &amd64),
@@ -77,6 +71,7 @@ fn what_people_see_of_a_base() {
         ),
         ("itself", "is-a-base", &[amd64, debian].concat()),
         ("history", "history-differs-annotated", &debian),
+        ("doubtful", "history-differs", &[amd64, debian].concat()),
         ("mixed", "mixed", &[]),
         ("unpacked", "recompressed", &["--unpack"]),
     ];
@@ -173,7 +168,10 @@ fn a_base_that_cannot_be_asked_for_is_said_whole() {
     assert!(!line.contains('…') && denied.contains("base          not known: "), "{denied}");
     // one that is not there is none
     let gone = of(&server, &[&name, "--base", "gone:1"]).stdout;
-    assert!(gone.contains("that of --base is not under it; name what it may be built on: --base NAME:TAG"), "{gone}");
+    assert!(
+        gone.contains("that of --base is not proved to be under it; name what it may be built on: --base NAME:TAG"),
+        "{gone}"
+    );
 }
 
 // ---- the tree
@@ -371,6 +369,7 @@ fn what_an_image_says_of_its_base_cannot_speak_to_the_terminal() {
         let annotations = object!({"org.opencontainers.image.base.name": name,
             "org.opencontainers.image.base.digest": format!("sha256:{}", "0".repeat(64))});
         let image = push(&server, "amd64", std::slice::from_ref(&one), std::slice::from_ref(&diff_id), &annotations);
+        server.refer("library/app", &digest_of(&image), Some(name), "m");
         let image = format!("app@{}", digest_of(&image));
         for more in [&[][..], &["-v"], &["--tree"]] {
             let answer = of(&server, &[&[image.as_str()], more].concat());
