@@ -113,7 +113,9 @@ def answer(platform):
     bases = platform["bases"]
     if bases["known"]:
         best = bases["known"][0]
-        return best["confidence"], best["name"], best
+        holds = best["holds"] or {part: {"layers": None, "size": None} for part in ("base", "added")}
+        found = {"layers": holds["base"]["layers"], "size": holds["base"]["size"], "added": holds["added"]["size"]}
+        return best["confidence"], best["name"], {**best, **found}
     return (CONTRADICTED if bases["contradicted"] else NONE), None, None
 
 
