@@ -263,6 +263,21 @@ def gated(part):
             part.checks.equal(verdicts.get(name), wanted, f"check with {tag} allowed: {made.name}", ran)
 
 
+def denied(part):
+    """`check` with one base denied and all others allowed: nothing that stands on it is let through."""
+    names = {part.factory.app(name): made for name, made in part.factory.made.items()}
+    for tag in BASES:
+        others = json.dumps([part.factory.base(other) for other in BASES if other != tag])
+        rules = f"base-image: {{deny: [{json.dumps(part.factory.base(tag))}], allow: {others}}}"
+        scene = Scene(part.suite, part.settings(), rules=rules)
+        scene.manifest(names)
+        report = scene.expect(1, f"check with {tag} denied", "check")
+        for reference in report["references"]:
+            made = names[reference["image"]]
+            if any(tag in chain(made, platform) for platform in made.parts):
+                part.checks.equal(reference["verdict"], "deny", f"check with {tag} denied: {made.name}")
+
+
 def beside(part, made, row):
     """What regctl says of the same."""
     told = row.base or next(iter(made.on.values())).tag
@@ -350,6 +365,7 @@ def main():
         of_fixtures(part)
         moved(part)
         gated(part)
+        denied(part)
         frugal(part)
         if "--table" in sys.argv[1:]:
             table(part)
