@@ -175,7 +175,7 @@ pub(super) fn of(bases: &base::Bases, opened: &Opened, now: Timestamp) -> Bases 
             .iter()
             .map(|(name, error)| Unread { name: name.clone(), error: error.to_string() })
             .collect(),
-        doubtful: bases.doubtful.clone(),
+        doubtful: bases.doubtful.iter().map(|(_, why)| why.clone()).collect(),
         searched: bases.searched,
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn lines(bases: &Bases, opened: &Opened, now: Timestamp) -> Vec<Line>
     for found in bases.contradicted.iter().filter(|found| !opened.contents.lies.contains(found)) {
         lines.push(Line { name: "not so", text: format!("{}: {}", found.claimed, found.shown), tone: Tone::Alarm });
     }
-    for why in &bases.doubtful {
+    for (_, why) in &bases.doubtful {
         lines.push(Line { name: "doubtful", text: why.clone(), tone: Tone::Warning });
     }
     for (name, error) in &bases.unread {
