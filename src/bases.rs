@@ -51,7 +51,7 @@ pub struct Book<'a> {
     registry: &'a dyn Registry,
     tags: Tags<'a>,
     tops: Mutex<HashMap<(Repository, Name), Cell<Manifest>>>,
-    stacks: Mutex<HashMap<(Repository, Digest, Platform), Cell<Arc<Vec<PlatformImage>>>>>,
+    stacks: Mutex<HashMap<(Repository, Digest, Platform), Cell<Stack>>>,
     unpacked: Mutex<HashMap<(Repository, Digest), Cell<Digest>>>,
     asked: Mutex<BTreeSet<Reference>>,
 }
@@ -63,6 +63,9 @@ enum Name {
 }
 
 type Cell<T> = Arc<OnceCell<Result<T, ImageError>>>;
+
+/// The images of one platform below a digest: one, or several where its variant is not told.
+type Stack = Arc<Vec<PlatformImage>>;
 
 /// One image to compare with.
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ struct Subject<'a> {
 
 /// What came of one aim.
 enum Seen {
-    Known(Known),
+    Known(Box<Known>),
     Contradicted(Contradiction),
     /// A candidate that could not be compared.
     Unread(String, ImageError),
@@ -100,6 +103,12 @@ enum Seen {
 /// own registry, or on Docker Hub.
 pub fn near(image: &Repository, base: &Repository) -> bool {
     base.host() == image.host() || base.host() == HUB
+}
+
+impl Seen {
+    fn known(known: Known) -> Self {
+        Self::Known(Box::new(known))
+    }
 }
 
 impl<'a> Book<'a> {
@@ -160,13 +169,17 @@ impl<'a> Book<'a> {
         let Some(details) = image.details.as_deref() else { return bases };
         let subject = Subject { repository, image, config: &details.config };
         let mut aims = Vec::new();
-        base_claim::claims(index, details).into_iter().for_each(|claim| aim_at(&mut aims, Aim::of_claim(claim)));
+        for claim in base_claim::claims(index, details) {
+            aim_at(&mut aims, Aim::of_claim(claim));
+        }
         looking.candidates.iter().for_each(|candidate| aim_at(&mut aims, Aim::of_candidate(candidate)));
         self.look(subject, aims, looking, &mut bases).await;
         if looking.thorough || !bases.known.iter().any(|known| known.confidence == Confidence::Proved) {
             let mut aims = Vec::new();
             let claims = self.provenance(repository, &image.digest, attestations).await;
-            claims.into_iter().for_each(|claim| aim_at(&mut aims, Aim::of_claim(claim)));
+            for claim in claims {
+                aim_at(&mut aims, Aim::of_claim(claim));
+            }
             self.look(subject, aims, looking, &mut bases).await;
         }
         base::rank(&mut bases.known);
@@ -180,7 +193,7 @@ impl<'a> Book<'a> {
         let seen: Vec<Seen> = stream::iter(seen.collect::<Vec<_>>()).buffered(limits::BASE_CLAIMS).collect().await;
         for seen in seen {
             match seen {
-                Seen::Known(known) => merge(&mut bases.known, known),
+                Seen::Known(known) => merge(&mut bases.known, *known),
                 Seen::Contradicted(found) => {
                     if !bases.contradicted.contains(&found) {
                         bases.contradicted.push(found);
@@ -195,15 +208,15 @@ impl<'a> Book<'a> {
 
     async fn follow(&self, subject: Subject<'_>, aim: Aim, looking: Looking<'_>) -> Seen {
         if aim.scratch {
-            return match subject.image.manifest.layers.is_empty() {
-                true => Seen::Known(Known { confidence: Confidence::Proved, ..aim.known(Doubt::Nothing) }),
-                false => Seen::Known(aim.known(Doubt::Nothing)),
-            };
+            let known = aim.known(Doubt::Nothing);
+            let proved = subject.image.manifest.layers.is_empty();
+            let confidence = if proved { Confidence::Proved } else { Confidence::Claimed };
+            return Seen::known(Known { confidence, ..known });
         }
-        let Some(reference) = &aim.reference else { return Seen::Known(aim.known(Doubt::Nothing)) };
+        let Some(reference) = &aim.reference else { return Seen::known(aim.known(Doubt::Nothing)) };
         let ours = aim.by.iter().any(|by| !matches!(by, Evidence::Claim(_)));
         if !ours && !(looking.may_ask)(reference) {
-            return if aim.named { Seen::Known(aim.known(Doubt::NotAsked)) } else { Seen::No };
+            return if aim.named { Seen::known(aim.known(Doubt::NotAsked)) } else { Seen::No };
         }
         let repository = reference.repository();
         let top = match &aim.digest {
@@ -227,7 +240,7 @@ impl<'a> Book<'a> {
                 }
                 let now = self.now(subject, &aim, &top).await;
                 let (confidence, digest) = (Confidence::Proved, Some(top));
-                Seen::Known(Known { confidence, digest, ground: Some(ground), doubt: None, now, ..known })
+                Seen::known(Known { confidence, digest, ground: Some(ground), doubt: None, now, ..known })
             }
             Verdict::Liar(found) => Seen::Contradicted(found),
             Verdict::Unread(error) => aim.unread(error),
@@ -240,14 +253,14 @@ impl<'a> Book<'a> {
             }
             Verdict::History(at) => {
                 let now = self.now(subject, &aim, &top).await;
-                Seen::Known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
+                Seen::known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
             }
             Verdict::Differs(shown) if aim.named && aim.digest.is_some() => {
                 let places: Vec<&str> = aim.by.iter().filter_map(words).collect();
                 let claimed = format!("{} claims the base {}@{top}", places.join(" and "), aim.label());
                 Seen::Contradicted(Contradiction { claimed, shown })
             }
-            Verdict::Differs(_) if aim.named => Seen::Known(aim.known(Doubt::Differs)),
+            Verdict::Differs(_) if aim.named => Seen::known(aim.known(Doubt::Differs)),
             Verdict::Differs(_) => Seen::No,
         }
     }
@@ -443,13 +456,8 @@ impl<'a> Book<'a> {
         Ok(manifest)
     }
 
-    /// The images of one platform below a digest, with their details: one, or several where its variant is not told.
-    async fn stack(
-        &self,
-        repository: &Repository,
-        top: &Digest,
-        platform: &Platform,
-    ) -> Result<Arc<Vec<PlatformImage>>, ImageError> {
+    /// The images of one platform below a digest, with their details.
+    async fn stack(&self, repository: &Repository, top: &Digest, platform: &Platform) -> Result<Stack, ImageError> {
         let cell = cell(&self.stacks, (repository.clone(), top.clone(), platform.clone()));
         cell.get_or_init(|| async {
             let manifest = self.top(repository, Name::Digest(top.clone())).await?;
@@ -583,7 +591,7 @@ impl Aim {
         let absent = matches!(error, ImageError::Registry(RegistryError::NotFound { .. }));
         let ours = self.by.iter().any(|by| !matches!(by, Evidence::Claim(_)));
         match (self.named, ours && !absent) {
-            (true, _) => Seen::Known(self.known(Doubt::Unread(error))),
+            (true, _) => Seen::known(self.known(Doubt::Unread(error))),
             (false, true) => Seen::Unread(self.label(), error),
             (false, false) => Seen::No,
         }

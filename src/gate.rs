@@ -144,7 +144,7 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
         let asking: Vec<_> = (0..works.len())
             .filter(|at| works[*at].settled.is_none())
             .map(|at| {
-                let (question, searches) = (works[at].question.clone(), gate.searches(&works[at]));
+                let (question, searches) = (works[at].question.clone(), Gate::searches(&works[at]));
                 let platforms = if works[at].pins { &[] } else { platforms };
                 let (book, answers, dockerfiles) = (&book, &answers, &dockerfiles);
                 async move {
@@ -326,7 +326,7 @@ impl<'a> Gate<'a> {
     }
 
     /// Where the rules that apply look for bases.
-    fn searches(&self, work: &Work<'a>) -> Vec<&'a BaseSearch> {
+    fn searches(work: &Work<'a>) -> Vec<&'a BaseSearch> {
         work.rules.iter().filter_map(|applied| applied.configured.rule.search()).collect()
     }
 

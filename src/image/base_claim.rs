@@ -123,7 +123,9 @@ pub fn several(by: Place, sources: impl IntoIterator<Item = (String, Option<Stri
     }
     let alone = claims.len() == 1;
     claims.truncate(limits::BASE_CLAIMS);
-    claims.iter_mut().for_each(|claim| claim.alone = alone);
+    for claim in &mut claims {
+        claim.alone = alone;
+    }
     claims
 }
 

@@ -381,10 +381,10 @@ impl BaseImage {
                 None => return open("the age"),
             }
         }
-        if self.up_to_date { self.current(base, &label) } else { Ok(()) }
+        if self.up_to_date { Self::current(base, &label) } else { Ok(()) }
     }
 
-    fn current(&self, base: &Known, label: &str) -> Result<(), Fault> {
+    fn current(base: &Known, label: &str) -> Result<(), Fault> {
         match &base.now {
             Some(Now::Same(_)) => Ok(()),
             Some(Now::Moved { to, created }) => {
@@ -410,12 +410,10 @@ impl BaseImage {
         };
         // What could not be read might have been the base.
         for known in bases.known.iter().filter(|known| allowed_name(known)) {
-            match &known.doubt {
-                Some(Doubt::Unread(ImageError::Registry(RegistryError::NotFound { .. }))) | None => {}
-                Some(Doubt::Unread(error)) => {
-                    return Fault::Open(format!("its base may be {}, which could not be read: {error}", known.name()));
-                }
-                Some(Doubt::NotAsked | Doubt::Differs | Doubt::History(_) | Doubt::Nothing) => {}
+            if let Some(Doubt::Unread(error)) = &known.doubt
+                && !matches!(error, ImageError::Registry(RegistryError::NotFound { .. }))
+            {
+                return Fault::Open(format!("its base may be {}, which could not be read: {error}", known.name()));
             }
         }
         if let Some((name, error)) = bases.unread.iter().find(|(name, _)| !self.denies(name)) {

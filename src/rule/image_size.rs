@@ -251,7 +251,7 @@ impl Added {
                 Some((base, added)) => {
                     broken.push(format!("{} has {} on top of {}", name(found), bytes(added), base.name()));
                 }
-                None if !bases.unread.is_empty() || bases.known.iter().any(|known| may_be(known)) => {
+                None if !bases.unread.is_empty() || bases.known.iter().any(may_be) => {
                     open.push(format!(
                         "what is added to the base of {} can't be known: the base was not read",
                         name(found)
@@ -386,7 +386,7 @@ mod tests {
         let image = index_of(&[Made { layers: &[10, 20, 30], ..Made::PLAIN }], "{}");
         let chain = || vec![proved("ghcr.io/acme/base:1", 2), proved("debian:12", 1)];
         let error = || vec![("debian:12".to_owned(), RegistryError::NotFound { place: String::new() }.into())];
-        let rows: Vec<(&str, Vec<Known>, Vec<(String, ImageError)>, &str)> = vec![
+        let rows = [
             ("{max-added: 30}", chain(), vec![], "satisfied"),
             ("{max-added: 29}", chain(), vec![], "violated"),
             ("{max-added: 49, base: [docker.io/library/debian]}", chain(), vec![], "violated"),
