@@ -654,6 +654,13 @@ fn merge(all: &mut Vec<Known>, known: Known) {
     }
 }
 
+/// Whether a claim that nobody followed names just what is proved.
+fn agrees(proved: &Known, ground: &Ground, claim: &Known) -> bool {
+    let digest = claim.digest.as_ref();
+    proved.tag == claim.tag
+        && digest.is_some_and(|digest| *digest == ground.manifest || proved.digest.as_ref() == Some(digest))
+}
+
 /// Whether two are one base: by name and digest, or proved by the same manifest, where one of them may lack the tag.
 fn same(one: &Known, other: &Known) -> bool {
     if one.repository != other.repository {
@@ -663,7 +670,9 @@ fn same(one: &Known, other: &Known) -> bool {
         (Some(a), Some(b)) => {
             a.manifest == b.manifest && (one.tag == other.tag || one.tag.is_none() || other.tag.is_none())
         }
-        _ => one.tag == other.tag && one.digest == other.digest,
+        (Some(ground), None) => agrees(one, ground, other),
+        (None, Some(ground)) => agrees(other, ground, one),
+        (None, None) => one.tag == other.tag && one.digest == other.digest,
     }
 }
 

@@ -135,8 +135,8 @@ impl Source<'_> {
                     let details = read.details.map(|(config, manifest)| Arc::new(Details { config, manifest, entry }));
                     let platform = match (claimed, &details) {
                         (Some(platform), _) => Some(platform),
-                        (None, Some(details)) => Some(details.config.platform.clone()),
-                        (None, None) if self.depth >= Depth::Configs => Some(self.config(&manifest).await?.platform),
+                        (None, Some(details)) => told(&details.config),
+                        (None, None) if self.depth >= Depth::Configs => told(&self.config(&manifest).await?),
                         (None, None) => None,
                     };
                     platforms.push(PlatformImage { platform, digest, media_type, manifest, details });
@@ -188,6 +188,11 @@ impl Source<'_> {
     async fn config(&self, manifest: &ImageManifest) -> Result<Config, ImageError> {
         read_config(self.registry, self.repository, manifest, &self.room).await
     }
+}
+
+/// The platform of a config; what is put together without a base often has none in it.
+fn told(config: &Config) -> Option<Platform> {
+    config.platform.is_told().then(|| config.platform.clone())
 }
 
 /// A child of an index, of the size and media type that the index says.

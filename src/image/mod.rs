@@ -40,6 +40,11 @@ pub struct Platform {
 pub struct PlatformError(String);
 
 impl Platform {
+    /// Whether it says anything.
+    pub fn is_told(&self) -> bool {
+        !self.os.is_empty() || !self.architecture.is_empty()
+    }
+
     /// Whether this platform is what `wanted` asks for; a variant counts only where one is asked for. Names that mean
     /// the same to a runtime (`x86_64` and `amd64`, `arm64` and `arm64/v8`) are the same.
     pub fn is(&self, wanted: &Self) -> bool {

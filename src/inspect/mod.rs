@@ -286,8 +286,7 @@ async fn inside(registry: &dyn Registry, repository: &Repository, place: usize, 
 
 fn configured(content: &Result<Opened, ImageError>) -> Option<Platform> {
     let platform = &content.as_ref().ok()?.config.as_ref()?.as_ref().ok()?.platform;
-    // What is put together without a base often has no platform in its config.
-    (!platform.os.is_empty() || !platform.architecture.is_empty()).then(|| platform.clone())
+    platform.is_told().then(|| platform.clone())
 }
 
 async fn open(

@@ -465,6 +465,10 @@ fn places(known: &Known) -> String {
 fn claimed_only(known: &Known) -> String {
     let why = match &known.doubt {
         Some(Doubt::NotAsked) => "which was not compared".to_owned(),
+        Some(Doubt::Unread(ImageError::Registry(RegistryError::NotFound { place }))) => match &known.digest {
+            Some(digest) => format!("and {place} says that it has no {digest} there"),
+            None => format!("and {place} says that it has no such image"),
+        },
         Some(Doubt::Unread(error)) => format!("which can't be compared: {error}"),
         Some(Doubt::History(at)) => format!("and its history says that layer {} was made otherwise", at + 1),
         Some(Doubt::Differs) => "and what the tag names now has other layers".to_owned(),
