@@ -344,8 +344,8 @@ type Fault = (&'static str, fn() -> Reply);
 
 #[tokio::test]
 async fn a_base_that_can_not_be_read_may_be_the_one_and_stands_in_nobody_elses_way() {
-    let html = || Reply::ok("text/html", "<html>log in to the wireless network</html>");
-    let faults: [Fault; 9] = [
+    let faults: [(&str, fn() -> Reply); 10] = [
+        ("html", || Reply::ok("text/html", "<html>log in to the wireless network</html>")),
         ("401", || Reply::status(401)),
         ("403", || Reply::status(403)),
         ("429", || Reply::status(429)),
@@ -356,8 +356,7 @@ async fn a_base_that_can_not_be_read_may_be_the_one_and_stands_in_nobody_elses_w
         ("reset", || Reply::status(200).body(Body::Reset)),
         ("redirected to a metadata service", || Reply::redirect("http://169.254.169.254/latest/meta-data")),
     ];
-    let all = faults.into_iter().chain([("html", html as fn() -> Reply)]);
-    for (what, reply) in all {
+    for (what, reply) in faults {
         let server = broken(move |_, _| Some(reply()));
         let host = server.host();
         let router = router_with(settings(vec![]), Sources::default(), HASTY);
