@@ -278,6 +278,9 @@ impl<'a> Book<'a> {
                             let layers = below.manifest.layers.len();
                             let created = below.details.as_deref().and_then(|details| base::built(&details.config));
                             let size = base::split(subject.image, layers).map(|split| split.base);
+                            // The base's own word counts, too, where its layers are the same bytes.
+                            let own = if unpacked { Some(0) } else { below.manifest.layers_size() };
+                            let size = size.zip(own).map(|(size, own)| size.max(own));
                             let ground = Ground { manifest: below.digest.clone(), layers, size, created, history };
                             let itself = below.digest == subject.image.digest;
                             return Verdict::Begins { ground, unpacked, itself };

@@ -503,8 +503,8 @@ async fn find_bases(
             candidates.push(candidate);
         }
     }
-    book.of_image(reference, image, Looking { candidates: &candidates, may_ask: &may_ask, thorough: false, platforms })
-        .await
+    let thorough = searches.iter().any(|search| search.thorough);
+    book.of_image(reference, image, Looking { candidates: &candidates, may_ask: &may_ask, thorough, platforms }).await
 }
 
 /// Takes back the edits of bytes that also belong to a reference that is not allowed: an anchor, a variable.

@@ -193,6 +193,10 @@ impl setting::Settings for Settings {
             let message = format!("`{both}` stands in both `allow` and `deny`");
             return Err(SettingError::new(span, message, "leave it in one of the two"));
         }
+        if let Some(text) = self.allow.iter().flat_map(|list| &list.value).find(|text| takes_out_a_tag(&text.value)) {
+            let message = format!("`{}` takes out a tag, which nobody can prove that a base does not have", text.value);
+            return Err(SettingError::new(text.span, message, "write it into `deny`, without `!`"));
+        }
         let candidates = candidates(self.allow.iter().chain(&self.deny))?;
         let max_size = self.max_size.as_ref().map(size).transpose()?;
         if let Some(most) = self.max_layers.filter(|most| most.value == 0) {
@@ -201,7 +205,7 @@ impl setting::Settings for Settings {
         }
         let max_age = self.max_age.as_ref().map(age).transpose()?;
         Ok(Box::new(BaseImage {
-            search: BaseSearch { allow, candidates },
+            search: BaseSearch { allow, candidates, thorough: deny.is_some() },
             deny,
             max_size,
             max_layers: self.max_layers.map(|most| most.value),
@@ -210,6 +214,11 @@ impl setting::Settings for Settings {
             evidence: self.evidence.confidence(),
         }))
     }
+}
+
+/// A base that is proved by a digest alone has no tag that such a pattern could fit.
+fn takes_out_a_tag(pattern: &str) -> bool {
+    pattern.strip_prefix('!').is_some_and(|name| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
 }
 
 fn age(written: &At<String>) -> Result<Duration, SettingError> {
@@ -289,7 +298,7 @@ impl BaseImage {
         if let Some(found) = bases.contradicted.first() {
             return Err(Fault::Broken(format!("{}, and that is not so: {}", found.claimed, found.shown)));
         }
-        match bases.itself.iter().chain(&bases.known).find(|known| self.counts(known) && self.allows(known)) {
+        match bases.itself.iter().chain(&bases.known).find(|known| self.counts(known) && self.allows(case, known)) {
             Some(base) => {
                 // What could not be read might be denied.
                 if let Some((name, error)) = bases.unread.iter().find(|(name, _)| self.denies(name)) {
@@ -329,9 +338,11 @@ impl BaseImage {
         known.confidence >= self.evidence
     }
 
-    fn allows(&self, known: &Known) -> bool {
+    fn allows(&self, case: &Case<'_>, known: &Known) -> bool {
         let Some(allow) = &self.search.allow else {
-            return !known.by.contains(&Evidence::Itself) || known.by.len() > 1;
+            // Nobody said that the image is a base; its own word does not make it one.
+            let own = known.repository.as_ref() == Some(case.reference.repository());
+            return !(own && known.by.contains(&Evidence::Itself));
         };
         // A tag that is only claimed counts only where claims do.
         let claimed = known.reference().filter(|_| self.evidence == Confidence::Claimed);
@@ -465,10 +476,10 @@ fn places(known: &Known) -> String {
 fn claimed_only(known: &Known) -> String {
     let why = match &known.doubt {
         Some(Doubt::NotAsked) => "which was not compared".to_owned(),
-        Some(Doubt::Unread(ImageError::Registry(RegistryError::NotFound { place }))) => match &known.digest {
-            Some(digest) => format!("and {place} says that it has no {digest} there"),
-            None => format!("and {place} says that it has no such image"),
-        },
+        Some(Doubt::Unread(error @ ImageError::Registry(RegistryError::NotFound { .. }))) => {
+            let digest = known.digest.as_ref().map_or_else(String::new, |digest| format!(" ({digest})"));
+            format!("which can't be compared: {error}{digest}")
+        }
         Some(Doubt::Unread(error)) => format!("which can't be compared: {error}"),
         Some(Doubt::History(at)) => format!("and its history says that layer {} was made otherwise", at + 1),
         Some(Doubt::Differs) => "and what the tag names now has other layers".to_owned(),
@@ -628,7 +639,7 @@ mod tests {
                 "",
             ),
             ("could be another", debian, vec![unread("alpine:3", slow())], "violated", "is said to be"),
-            ("gone", debian, vec![unread("debian:12", gone())], "violated", "has no such image"),
+            ("gone", debian, vec![unread("debian:12", gone())], "violated", "has no such image (sha256:"),
         ];
         for (name, settings, known, verdict, message) in rows {
             let (found, said) = judged(settings, known, |_| {});
@@ -747,6 +758,10 @@ mod tests {
         let itself = |bases: &mut Bases| bases.itself = Some(own());
         assert_eq!(judged("{allow: [ghcr.io/acme/app]}", vec![], itself).0, "satisfied");
         assert_eq!(judged("{allow: [docker.io/library/debian]}", vec![], itself).0, "violated");
+        assert_ne!(judged("{allow: [\"r.io:5000/**\", \"!r.io:5000/x\"]}", vec![], itself).0, "refused");
+        let says_so =
+            Known { by: vec![Evidence::Itself, Evidence::Claim(Place::Label)], ..proved("ghcr.io/acme/app:1") };
+        assert_eq!(judged("{max-size: 1000}", vec![says_so], |_| {}).0, "violated");
         // Where no base is named, none is the image itself.
         assert_eq!(judged("{max-size: 1000}", vec![], itself).0, "violated");
         let denied = judged("{deny: [ghcr.io/acme/app]}", vec![proved("debian:12")], |_| {});
@@ -766,6 +781,8 @@ mod tests {
         let many = (0..=limits::BASE_CANDIDATES).map(|number| format!("r.io/x:{number}")).collect::<Vec<_>>();
         let many = format!("{{allow: [\"{}\"]}}", many.join("\",\""));
         let rows = [
+            ("{allow: [debian, \"!debian:7\"]}", "takes out a tag"),
+            ("{allow: [\"r.io:5000/**\", \"!r.io:5000/x:*\"]}", "takes out a tag"),
             ("{}", "asks for nothing"),
             ("{evidence: claimed}", "asks for nothing"),
             ("{evidence: sworn, max-layers: 1}", "sworn"),

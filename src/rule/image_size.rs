@@ -156,7 +156,7 @@ impl setting::Settings for Settings {
         }
         let allow = self.base.as_ref().map(|list| patterns(&list.value, list.span)).transpose()?;
         let candidates = candidates(&self.base)?;
-        let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates } });
+        let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates, thorough: false } });
         Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer, added }))
     }
 }

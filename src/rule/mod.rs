@@ -92,6 +92,8 @@ pub struct BaseSearch {
     pub allow: Option<Patterns>,
     /// Those that are compared with every image.
     pub candidates: Vec<Reference>,
+    /// Whether all claims are wanted, also those of provenance where a base is proved without it.
+    pub thorough: bool,
 }
 
 /// A rule with its settings.
