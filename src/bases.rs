@@ -1,8 +1,10 @@
 //! Finds the base of images: asks registries for what images claim and for the candidates that a policy names, each
 //! once a run, and compares layers. An image's own word never makes it ask a repository that the caller does not allow.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -10,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::digest::Digest;
 use crate::image::base::{self, Bases, Comparison, Confidence, Contradiction, Doubt, Evidence, Ground, Known, Now};
-use crate::image::base_claim::{self, BaseClaim};
+use crate::image::base_claim::{self, BaseClaim, Place};
 use crate::image::{
     self, Child, Claims, Config, Content, Details, Image, ImageError, Platform, PlatformImage, Room, materials,
 };
@@ -45,6 +47,7 @@ pub struct Looking<'a> {
 }
 
 const PLATFORMS_AT_ONCE: usize = 8;
+const AIMS_AT_ONCE: usize = 20;
 
 /// All that a run has learnt about bases.
 pub struct Book<'a> {
@@ -52,7 +55,12 @@ pub struct Book<'a> {
     tags: Tags<'a>,
     tops: Mutex<HashMap<(Repository, Name), Cell<Manifest>>>,
     stacks: Mutex<HashMap<(Repository, Digest, Platform), Cell<Stack>>>,
-    unpacked: Mutex<HashMap<(Repository, Digest), Cell<Digest>>>,
+    /// What tags name; small, and never let go, so that no tag is resolved twice.
+    named: Mutex<HashMap<(Repository, String), Cell<Digest>>>,
+    /// The bases that images of a repository claim and that were asked for on their word.
+    claimed: Mutex<HashMap<Repository, HashSet<(Repository, Name)>>>,
+    /// Bytes that were unpacked.
+    unpacked: AtomicU64,
     asked: Mutex<BTreeSet<Reference>>,
 }
 
@@ -119,7 +127,9 @@ impl<'a> Book<'a> {
             tags,
             tops: Mutex::default(),
             stacks: Mutex::default(),
-            unpacked: Mutex::default(),
+            named: Mutex::default(),
+            claimed: Mutex::default(),
+            unpacked: AtomicU64::new(0),
             asked: Mutex::default(),
         }
     }
@@ -164,23 +174,25 @@ impl<'a> Book<'a> {
             contradicted: Vec::new(),
             unread: Vec::new(),
             doubtful: Vec::new(),
+            hidden: None,
             searched: 0,
         };
         let Some(details) = image.details.as_deref() else { return bases };
-        let subject = Subject { repository, image, config: &details.config };
-        let mut aims = Vec::new();
-        for claim in base_claim::claims(index, details) {
-            aim_at(&mut aims, Aim::of_claim(claim));
+        if let Some(muddle) = base::muddle(image) {
+            bases.contradicted.push(muddle);
+            return bases;
         }
-        looking.candidates.iter().for_each(|candidate| aim_at(&mut aims, Aim::of_candidate(candidate)));
-        self.look(subject, aims, looking, &mut bases).await;
+        let subject = Subject { repository, image, config: &details.config };
+        let claims = base_claim::claims(index, details).into_iter().take(limits::BASE_CLAIMS).map(Aim::of_claim);
+        let wanted = aims(claims.chain(looking.candidates.iter().map(Aim::of_candidate)));
+        self.look(subject, wanted, looking, &mut bases).await;
         if looking.thorough || !bases.known.iter().any(|known| known.confidence == Confidence::Proved) {
-            let mut aims = Vec::new();
-            let claims = self.provenance(repository, &image.digest, attestations).await;
-            for claim in claims {
-                aim_at(&mut aims, Aim::of_claim(claim));
+            match self.provenance(repository, &image.digest, attestations).await {
+                Ok(claims) => {
+                    self.look(subject, aims(claims.into_iter().map(Aim::of_claim)), looking, &mut bases).await
+                }
+                Err(error) => bases.hidden = Some(error),
             }
-            self.look(subject, aims, looking, &mut bases).await;
         }
         base::rank(&mut bases.known);
         bases
@@ -190,7 +202,7 @@ impl<'a> Book<'a> {
     async fn look(&self, subject: Subject<'_>, aims: Vec<Aim>, looking: Looking<'_>, bases: &mut Bases) {
         bases.searched += aims.iter().filter(|aim| aim.by == [Evidence::Search]).count();
         let seen = aims.into_iter().map(|aim| self.follow(subject, aim, looking));
-        let seen: Vec<Seen> = stream::iter(seen.collect::<Vec<_>>()).buffered(limits::BASE_CLAIMS).collect().await;
+        let seen: Vec<Seen> = stream::iter(seen.collect::<Vec<_>>()).buffered(AIMS_AT_ONCE).collect().await;
         for seen in seen {
             match seen {
                 Seen::Known(known) => merge(&mut bases.known, *known),
@@ -215,10 +227,14 @@ impl<'a> Book<'a> {
         }
         let Some(reference) = &aim.reference else { return Seen::known(aim.known(Doubt::Nothing)) };
         let ours = aim.by.iter().any(|by| !matches!(by, Evidence::Claim(_)));
-        if !ours && !(looking.may_ask)(reference) {
+        let repository = reference.repository();
+        if !ours && (!(looking.may_ask)(reference) || is_inside(repository, subject.repository)) {
             return if aim.named { Seen::known(aim.known(Doubt::NotAsked)) } else { Seen::No };
         }
-        let repository = reference.repository();
+        if !ours && !self.may_follow(subject.repository, repository, &aim) {
+            let reason = format!("its repository's images name more than {} bases", limits::BASES_CLAIMED);
+            return aim.unread(ImageError::Unsound { digest: subject.image.digest.clone(), reason });
+        }
         let top = match &aim.digest {
             Some(digest) => Ok(digest.clone()),
             None => self.tag(repository, aim.tag.as_deref().unwrap_or(LATEST)).await,
@@ -255,22 +271,25 @@ impl<'a> Book<'a> {
                 let now = self.now(subject, &aim, &top).await;
                 Seen::known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
             }
-            Verdict::Differs(shown) if aim.named && aim.digest.is_some() => {
+            Verdict::None => {
+                let reason = format!("it has no image for {}", subject.config.platform);
+                if aim.named { aim.unread(ImageError::Unsound { digest: top, reason }) } else { Seen::No }
+            }
+            Verdict::Differs(shown) if aim.named && aim.digest.is_some() && aim.says_base() => {
                 let places: Vec<&str> = aim.by.iter().filter_map(words).collect();
                 let claimed = format!("{} claims the base {}@{top}", places.join(" and "), aim.label());
                 Seen::Contradicted(Contradiction { claimed, shown })
             }
-            Verdict::Differs(_) if aim.named => Seen::known(aim.known(Doubt::Differs)),
+            Verdict::Differs(_) if aim.named && aim.says_base() => Seen::known(aim.known(Doubt::Differs)),
             Verdict::Differs(_) => Seen::No,
         }
     }
 
     /// Whether the image begins with one of `stack`, which are all of one platform.
     async fn compared(&self, subject: Subject<'_>, stack: &[PlatformImage]) -> Verdict {
-        let platform = &subject.config.platform;
-        let mut worst = Verdict::Differs(format!("that image has none for {platform}"));
+        let mut worst = Verdict::None;
         for below in stack {
-            worst = match base::compare(subject.image, below) {
+            let found = match base::compare(subject.image, below) {
                 Comparison::Begins { repacked, history } => {
                     let unpacked = !repacked.is_empty();
                     match self.unpack(subject, repacked).await {
@@ -278,45 +297,65 @@ impl<'a> Book<'a> {
                             let layers = below.manifest.layers.len();
                             let created = below.details.as_deref().and_then(|details| base::built(&details.config));
                             let size = base::split(subject.image, layers).map(|split| split.base);
-                            // The base's own word counts, too, where its layers are the same bytes.
-                            let own = if unpacked { Some(0) } else { below.manifest.layers_size() };
-                            let size = size.zip(own).map(|(size, own)| size.max(own));
                             let ground = Ground { manifest: below.digest.clone(), layers, size, created, history };
                             let itself = below.digest == subject.image.digest;
                             return Verdict::Begins { ground, unpacked, itself };
                         }
-                        Ok(Some(liar)) => return Verdict::Liar(liar),
+                        Ok(Some(liar)) => Verdict::Liar(liar),
                         Err(error) => Verdict::Unread(error),
                     }
                 }
+                Comparison::Lies(lie) => Verdict::Liar(lie),
                 Comparison::HistoryDiffers { at } => Verdict::History(at),
                 Comparison::Differs { at } => {
                     Verdict::Differs(format!("layer {} of the image is not that of {}", at + 1, below.digest))
                 }
                 Comparison::Nothing => Verdict::Differs(format!("{} has no layers", below.digest)),
             };
+            if found.weight() > worst.weight() {
+                worst = found;
+            }
         }
         worst
+    }
+
+    /// Whether one more base may be asked for on the word of images of `own`.
+    fn may_follow(&self, own: &Repository, base: &Repository, aim: &Aim) -> bool {
+        let name = match &aim.digest {
+            Some(digest) => Name::Digest(digest.clone()),
+            None => Name::Tag(aim.tag.clone().unwrap_or_default()),
+        };
+        let mut claimed = lock(&self.claimed);
+        let claimed = claimed.entry(own.clone()).or_default();
+        let key = (base.clone(), name);
+        if claimed.len() >= limits::BASES_CLAIMED && !claimed.contains(&key) {
+            return false;
+        }
+        claimed.insert(key);
+        true
     }
 
     /// Reads those layers of the image and hashes what they unpack to: what is not as the config says, if anything.
     async fn unpack(&self, subject: Subject<'_>, numbers: Vec<usize>) -> Result<Option<Contradiction>, ImageError> {
         let layers = &subject.image.manifest.layers;
         let whole = numbers.iter().fold(0, |sum: u64, at| sum.saturating_add(layers[*at].size));
-        if numbers.len() > limits::BASE_UNPACKED_LAYERS || whole > limits::BASE_UNPACKED_BYTES as u64 {
-            let (place, limit) = (subject.repository.host().to_owned(), limits::BASE_UNPACKED_BYTES);
-            return Err(RegistryError::TooLarge { place, limit }.into());
+        if numbers.len() > limits::BASE_UNPACKED_LAYERS {
+            return Err(unpack_limit(subject, format!("{} layers an image", limits::BASE_UNPACKED_LAYERS)));
+        }
+        if whole > limits::BASE_UNPACKED_BYTES as u64 {
+            return Err(unpack_limit(subject, format!("{} stored bytes an image", limits::BASE_UNPACKED_BYTES)));
         }
         for at in numbers {
             let layer = &layers[at];
             let claimed = &subject.config.diff_ids[at];
-            let cell = cell(&self.unpacked, (subject.repository.clone(), layer.digest.clone()));
-            let read = || async {
-                let packed = Packed { digest: &layer.digest, size: layer.size, media_type: &layer.media_type };
-                let unpacked = self.registry.unpacked(subject.repository, packed).await;
-                Ok(unpacked.map_err(|error| absent_layer(error, at))?.diff_id)
-            };
-            let found = cell.get_or_init(read).await.clone()?;
+            if self.unpacked.load(Ordering::Relaxed) >= limits::BASES_UNPACKED_BYTES {
+                return Err(unpack_limit(subject, format!("{} bytes a run", limits::BASES_UNPACKED_BYTES)));
+            }
+            let packed = Packed { digest: &layer.digest, size: layer.size, media_type: &layer.media_type };
+            let unpacked = self.registry.unpacked(subject.repository, packed).await;
+            let unpacked = unpacked.map_err(|error| absent_layer(error, at))?;
+            self.unpacked.fetch_add(unpacked.size, Ordering::Relaxed);
+            let found = unpacked.diff_id;
             if found != *claimed {
                 let claimed = format!("the config says that layer {} unpacks to {claimed}", at + 1);
                 return Ok(Some(Contradiction { claimed, shown: format!("it unpacks to {found}") }));
@@ -398,27 +437,39 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// What the unsigned provenance of `subject` in its index names; nothing where it can't be read, since it can only
-    /// add claims.
-    async fn provenance(&self, repository: &Repository, subject: &Digest, attestations: &[Child]) -> Vec<BaseClaim> {
+    /// What the unsigned provenance of `subject` in its index names.
+    async fn provenance(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        attestations: &[Child],
+    ) -> Result<Vec<BaseClaim>, ImageError> {
         let about = |child: &&Child| {
             child.annotations.get("vnd.docker.reference.digest").is_some_and(|digest| digest == subject.as_str())
         };
-        let Some(child) = attestations.iter().find(about) else { return Vec::new() };
+        let Some(child) = attestations.iter().find(about) else { return Ok(Vec::new()) };
         let room = Room::default();
-        let Ok(manifest) = image::read_child(self.registry, repository, child, &room).await else { return Vec::new() };
+        let manifest = image::read_child(self.registry, repository, child, &room).await?;
         let mut claims = Vec::new();
-        for (digest, size) in materials::statements(manifest.bytes()).into_iter().take(limits::BASE_CLAIMS) {
-            if size > limits::CONFIG_BYTES as u64 || room.take(&digest, size).is_err() {
-                continue;
-            }
-            if let Ok(bytes) = self.registry.blob(repository, &digest, limits::CONFIG_BYTES).await
-                && digest.fits(&bytes)
-            {
-                claims.extend(materials::images(&bytes, subject).unwrap_or_default());
-            }
+        let statements = materials::statements(manifest.bytes());
+        let unsound =
+            |digest: &Digest, reason: &str| ImageError::Unsound { digest: digest.clone(), reason: reason.to_owned() };
+        if statements.len() > limits::BASE_STATEMENTS {
+            return Err(unsound(manifest.digest(), "it has more statements of provenance than are read"));
         }
-        claims
+        for (digest, size) in statements {
+            if size > limits::CONFIG_BYTES as u64 {
+                return Err(unsound(&digest, "the provenance is larger than what is read"));
+            }
+            room.take(&digest, size)?;
+            let bytes = self.registry.blob(repository, &digest, limits::CONFIG_BYTES).await?;
+            if !digest.fits(&bytes) {
+                return Err(unsound(&digest, "its bytes do not hash to it"));
+            }
+            claims.extend(materials::images(&bytes, subject).unwrap_or_default());
+        }
+        claims.truncate(limits::BASE_CLAIMS);
+        Ok(claims)
     }
 
     /// What a tag names.
@@ -427,7 +478,9 @@ impl<'a> Book<'a> {
         if let Some(known) = (self.tags)(repository, tag) {
             return known.map_err(ImageError::from);
         }
-        Ok(self.top(repository, Name::Tag(tag.to_owned())).await?.digest().clone())
+        let cell = Arc::clone(lock(&self.named).entry((repository.clone(), tag.to_owned())).or_default());
+        let read = || async { Ok(self.top(repository, Name::Tag(tag.to_owned())).await?.digest().clone()) };
+        cell.get_or_init(read).await.clone()
     }
 
     /// The manifest or index of that name.
@@ -460,7 +513,10 @@ impl<'a> Book<'a> {
     }
 
     /// The images of one platform below a digest, with their details.
+    ///
+    /// All variants of it: builders write them in many ways, and the same layers are the same base.
     async fn stack(&self, repository: &Repository, top: &Digest, platform: &Platform) -> Result<Stack, ImageError> {
+        let platform = &Platform { variant: None, ..platform.clone() };
         let cell = cell(&self.stacks, (repository.clone(), top.clone(), platform.clone()));
         cell.get_or_init(|| async {
             let manifest = self.top(repository, Name::Digest(top.clone())).await?;
@@ -538,11 +594,48 @@ fn absent_layer(error: RegistryError, at: usize) -> RegistryError {
 }
 
 enum Verdict {
-    Begins { ground: Ground, unpacked: bool, itself: bool },
+    Begins {
+        ground: Ground,
+        unpacked: bool,
+        itself: bool,
+    },
     Liar(Contradiction),
     Unread(ImageError),
     History(usize),
     Differs(String),
+    /// It has no image of the platform.
+    None,
+}
+
+impl Verdict {
+    /// Of several answers the one that is furthest from "no" counts.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Begins { .. } => 5,
+            Self::Liar(_) => 4,
+            Self::Unread(_) => 3,
+            Self::History(_) => 2,
+            Self::Differs(_) => 1,
+            Self::None => 0,
+        }
+    }
+}
+
+/// Whether a claim leads to this machine, or to a bare address, from an image that does not come from there.
+fn is_inside(base: &Repository, image: &Repository) -> bool {
+    let name = |repository: &Repository| {
+        let host = repository.host();
+        let name =
+            host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(n, _)| n);
+        name.trim_matches(['[', ']']).to_owned()
+    };
+    let own = name(base);
+    (own == "localhost" || own.parse::<IpAddr>().is_ok()) && own != name(image)
+}
+
+fn unpack_limit(subject: Subject<'_>, limit: String) -> ImageError {
+    let reason = format!("its layers were recompressed, and to unpack them takes more than the limit of {limit}");
+    ImageError::Unsound { digest: subject.image.digest.clone(), reason }
 }
 
 /// Those that are surely of that platform by their own config, too.
@@ -579,6 +672,13 @@ impl Aim {
             named: false,
             scratch: false,
         }
+    }
+
+    /// Whether some place of the image calls it the base, and not only a source of its build.
+    fn says_base(&self) -> bool {
+        self.by
+            .iter()
+            .any(|by| matches!(by, Evidence::Claim(place) if !matches!(place, Place::Provenance | Place::BuildInfo)))
     }
 
     fn label(&self) -> String {
@@ -622,21 +722,23 @@ fn words(evidence: &Evidence) -> Option<&'static str> {
     }
 }
 
-/// Adds an aim, or its evidence to one that is the same.
-fn aim_at(aims: &mut Vec<Aim>, aim: Aim) {
-    let same = |other: &&mut Aim| {
-        let repository = |aim: &Aim| aim.reference.as_ref().map(|reference| reference.repository().clone());
-        repository(other) == repository(&aim)
-            && (&other.tag, &other.digest, other.scratch) == (&aim.tag, &aim.digest, aim.scratch)
-    };
-    match aims.iter_mut().find(same) {
-        Some(other) => {
-            let new = aim.by.into_iter().filter(|by| !other.by.contains(by)).collect::<Vec<_>>();
-            other.by.extend(new);
-            other.named |= aim.named;
+/// Each image once, with the evidence of all that name it.
+fn aims(all: impl Iterator<Item = Aim>) -> Vec<Aim> {
+    let mut aims: Vec<Aim> = Vec::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
+    for aim in all {
+        let repository = aim.reference.as_ref().map(|reference| reference.repository().clone());
+        let at = *places.entry((repository, aim.tag.clone(), aim.digest.clone(), aim.scratch)).or_insert(aims.len());
+        match aims.get_mut(at) {
+            Some(other) => {
+                let new = aim.by.into_iter().filter(|by| !other.by.contains(by)).collect::<Vec<_>>();
+                other.by.extend(new);
+                other.named |= aim.named;
+            }
+            None => aims.push(aim),
         }
-        None => aims.push(aim),
     }
+    aims
 }
 
 /// Adds a base, or its evidence to the same one that is known already.

@@ -130,9 +130,22 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
     let bases = gate.need_bases(&works);
     if bases || matches!(mode, Mode::Pin { update: true }) {
         // What moved, and what images are built on, is asked about a second time, so that the first answers are kept
-        // until the second ones are there.
+        // until the second ones are there; of repositories that need no second one, only what their names came to.
         let questions = questions.more_follow(true);
-        let answers = resolve::resolve(registry, &questions, jobs, &progress).await;
+        let update = matches!(mode, Mode::Pin { update: true });
+        let mut places = places(&works);
+        let (mut answers, nothing) = (Answers::default(), Answers::default());
+        let mut hand_over = |repository: &Repository, found: Answers| {
+            let here = places.remove(repository).unwrap_or_default();
+            if update || here.iter().any(|at| gate.needs(&works[*at]).base) {
+                return answers.extend(found);
+            }
+            for at in here {
+                gate.judge(&mut works[at], &found, &nothing, None);
+            }
+            answers.extend(found.names_only());
+        };
+        resolve::each(registry, &questions, jobs, &progress, &mut hand_over).await;
         let further = Gate::further_questions(&works, &answers);
         let more = resolve::resolve(registry, &further, jobs, &|_| {}).await;
         let tags = |repository: &Repository, tag: &str| {
@@ -169,12 +182,7 @@ pub async fn run(request: Request<'_>, registry: &dyn Registry, progress: &(dyn 
         outcome.bases = book.asked();
     } else {
         // What is known of a repository is let go as soon as its references are judged.
-        let mut places: BTreeMap<Repository, Vec<usize>> = BTreeMap::new();
-        for (at, work) in works.iter().enumerate().filter(|(_, work)| work.settled.is_none()) {
-            if let Some(question) = &work.question {
-                places.entry(question.repository().clone()).or_default().push(at);
-            }
-        }
+        let mut places = places(&works);
         let more = Answers::default();
         let mut judge = |repository: &Repository, answers: Answers| {
             for at in places.remove(repository).unwrap_or_default() {
@@ -467,6 +475,17 @@ impl<'a> Gate<'a> {
     }
 }
 
+/// The references that are not settled, by repository.
+fn places(works: &[Work<'_>]) -> BTreeMap<Repository, Vec<usize>> {
+    let mut places: BTreeMap<Repository, Vec<usize>> = BTreeMap::new();
+    for (at, work) in works.iter().enumerate().filter(|(_, work)| work.settled.is_none()) {
+        if let Some(question) = &work.question {
+            places.entry(question.repository().clone()).or_default().push(at);
+        }
+    }
+    places
+}
+
 /// The images that Dockerfiles of this run are built on, each once.
 fn dockerfiles(works: &[Work<'_>], files: &[File]) -> Vec<Candidate> {
     let mut found: BTreeMap<&Reference, Candidate> = BTreeMap::new();
@@ -495,14 +514,10 @@ async fn find_bases(
             None => bases::near(reference.repository(), base.repository()),
         })
     };
-    let mut candidates: Vec<Candidate> = Vec::new();
     let named = searches.iter().flat_map(|search| &search.candidates);
     let named = named.map(|reference| Candidate { reference: reference.clone(), by: Evidence::Search });
-    for candidate in named.chain(dockerfiles.iter().filter(|found| may_ask(&found.reference)).cloned()) {
-        if !candidates.iter().any(|other| other.reference == candidate.reference && other.by == candidate.by) {
-            candidates.push(candidate);
-        }
-    }
+    let candidates = named.chain(dockerfiles.iter().filter(|found| may_ask(&found.reference)).cloned());
+    let candidates: Vec<Candidate> = candidates.collect();
     let thorough = searches.iter().any(|search| search.thorough);
     book.of_image(reference, image, Looking { candidates: &candidates, may_ask: &may_ask, thorough, platforms }).await
 }

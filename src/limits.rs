@@ -29,6 +29,12 @@ pub const BASE_CANDIDATES: usize = 50;
 pub const BASE_UNPACKED_LAYERS: usize = 30;
 /// Most stored bytes of those layers: the largest bases in use have some hundred MiB.
 pub const BASE_UNPACKED_BYTES: usize = 512 << 20;
+/// Most bases that images of one repository may have asked for on their own word: a fleet shares some dozens.
+pub const BASES_CLAIMED: usize = 1_000;
+/// Most statements of provenance of one image that are read for its base: builders write one.
+pub const BASE_STATEMENTS: usize = 5;
+/// Most bytes that a run unpacks to prove bases: some hundred images' recompressed bases.
+pub const BASES_UNPACKED_BYTES: u64 = 32 << 30;
 /// Most answers about bases that a run remembers: a fleet shares some dozens, and a hostile image can name many.
 pub const BASES_REMEMBERED: usize = 2_000;
 /// How deep an index may nest in an index; the specification allows it, real images use one.

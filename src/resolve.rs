@@ -223,6 +223,21 @@ impl Answers {
         self.of(repository)?.children.find(index).map(|found| found.as_deref())
     }
 
+    /// Adds what was answered of other repositories.
+    pub fn extend(&mut self, other: Self) {
+        self.repositories.extend(other.repositories);
+    }
+
+    /// What names came to, without any content.
+    #[must_use]
+    pub fn names_only(mut self) -> Self {
+        for answered in self.repositories.values_mut() {
+            answered.images = Few::default();
+            answered.children = Few::default();
+        }
+        self
+    }
+
     fn of(&self, repository: &Repository) -> Option<&Answered> {
         self.repositories.get(repository)
     }
@@ -238,7 +253,7 @@ pub async fn resolve(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Answers {
     let mut all = Answers::default();
-    each(registry, questions, jobs, progress, &mut |_, answers| all.repositories.extend(answers.repositories)).await;
+    each(registry, questions, jobs, progress, &mut |_, answers| all.extend(answers)).await;
     all
 }
 

@@ -8,7 +8,7 @@ mod stacked;
 mod support;
 
 use serde_json::json;
-use stacked::{Layer, base_annotations, index, layer, name, packed, stack};
+use stacked::{Layer, base_annotations, index, indexed, layer, name, packed, stack};
 use support::{FROM_LAYOUT, LIBRARY_ONLY, Layout, Repository, pod};
 
 const GOOD: &str = "docker.io/library/good:1";
@@ -1290,8 +1290,75 @@ fn diff_ids_that_lie() {
     for diff_ids in [vec![], vec![layer("debian 12")], vec![layer("debian 12"), layer("app"), layer("app")]] {
         let image = stack(&[packed("debian 12"), layer("app")]).push_with(&server, "acme/app", &config(&diff_ids));
         name(&server, "acme/app", "1", &image);
-        not_on_debian(&server, "its base is not known");
+        not_on_debian(&server, "the config accounts for");
     }
+}
+
+#[test]
+fn layers_that_no_runtime_would_unpack() {
+    let server = debians();
+    let ids = |layers: &[Layer]| {
+        let ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+        json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ids}}).to_string()
+    };
+    // Debian's bytes under a type that is left out, and below them what runs.
+    let skipped = Layer { media_type: "application/vnd.acme.thing.v1", ..layer("debian 12") };
+    let image = stack(&[skipped, layer("evil")]).push_with(&server, "acme/app", &ids(&[layer("evil")]));
+    name(&server, "acme/app", "1", &image);
+    not_on_debian(&server, "number 1 is no layer");
+    // Debian's bytes, of which the config says that they unpack to something else, or that they are fewer.
+    let image = stack(&[layer("debian 12"), layer("app")]).push_with(&server, "acme/app", &ids(&[layer("app"), layer("app")]));
+    name(&server, "acme/app", "1", &image);
+    not_on_debian(&server, "by the base, the same bytes unpack to");
+    let small = Layer { size: 1, ..layer("debian 12") };
+    stack(&[small, layer("app")]).tag(&server, "acme/app", "1");
+    not_on_debian(&server, "the base has the same layer with");
+}
+
+#[test]
+fn a_denied_base_below_an_image_of_another_platform_or_with_something_else_in_it() {
+    let server = debians();
+    let own = |layers: &[Layer], config: &str| {
+        let image = stack(layers).claiming("ghcr.io/acme/base:1", None).push_with(&server, "acme/app", config);
+        name(&server, "acme/base", "1", &stack(layers).push_with(&server, "acme/base", config));
+        image
+    };
+    let layers = [layer("debian 7"), layer("app")];
+    let ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+    let config = |more: &Value| {
+        let mut config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ids}});
+        config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        config.to_string()
+    };
+    let settings = "{allow: ['**'], deny: ['docker.io/library/debian:7'], evidence: claimed}";
+    for more in [json!({"variant": "v2"}), json!({"architecture": "mips64le"})] {
+        let image = own(&layers, &config(&more));
+        let index = index(&server, "acme/app", &[(image, "amd64")], &json!({}));
+        name(&server, "acme/app", "1", &index);
+        let (verdict, said) = based(&server, settings);
+        assert_eq!(verdict, "deny", "{more}: {said}");
+    }
+    let junk = Layer { media_type: "application/vnd.acme.note.v1+json", ..layer("note") };
+    let packed = [packed("debian 7"), layer("app"), junk];
+    name(&server, "acme/app", "1", &own(&packed, &config(&json!({}))));
+    let (verdict, said) = based(&server, settings);
+    assert_eq!(verdict, "deny", "{said}");
+}
+
+#[test]
+fn a_denied_base_whose_claim_can_not_be_read() {
+    let server = debians();
+    let image = stack(&[layer("evil"), layer("app")]).claiming("docker.io/library/alpine:3", None).push(&server, "acme/app");
+    let gone = json!({"mediaType": OCI_IMAGE, "digest": Digest::sha256(b"gone"), "size": 7,
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"]}});
+    let mut row = image.clone();
+    row["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    name(&server, "acme/app", "1", &indexed(&server, "acme/app", &[row, gone], &json!({})));
+    let settings = |deny: &str| format!("{{allow: ['docker.io/library/alpine:3']{deny}, evidence: claimed}}");
+    assert_eq!(based(&server, &settings("")).0, "allow");
+    let (verdict, said) = based(&server, &settings(", deny: ['docker.io/library/debian']"));
+    assert_eq!(verdict, "undecided", "{said}");
 }
 
 #[test]

@@ -183,6 +183,8 @@ pub struct Bases {
     pub unread: Vec<(String, ImageError)>,
     /// Candidates whose layers the image begins with, by name, and why they are not proved all the same; whole clauses.
     pub doubtful: Vec<(String, String)>,
+    /// Why claims that it may hold could not be read.
+    pub hidden: Option<ImageError>,
     /// How many candidates were compared that nobody had named for this image.
     pub searched: usize,
 }
@@ -226,6 +228,8 @@ pub enum Comparison {
         /// The first of them.
         at: usize,
     },
+    /// What the image says of a layer that the base has too is not what the base says of the same bytes.
+    Lies(Contradiction),
     /// A base without layers is under every image, and says nothing of one.
     Nothing,
 }
@@ -242,7 +246,11 @@ pub fn compare(image: &PlatformImage, base: &PlatformImage) -> Comparison {
     let mut repacked = Vec::new();
     for (at, layer) in below.iter().enumerate() {
         match own.get(at) {
-            Some(found) if found.digest == layer.digest => {}
+            Some(found) if found.digest == layer.digest => {
+                if let Some(lie) = lie(at, (found, config), (layer, base_config), below.len()) {
+                    return Comparison::Lies(lie);
+                }
+            }
             Some(_) if same_unpacked(at, (own, config), (below, base_config)) => repacked.push(at),
             _ => return Comparison::Differs { at },
         }
@@ -263,6 +271,53 @@ pub fn compare(image: &PlatformImage, base: &PlatformImage) -> Comparison {
             .zip(&base_config.history)
             .all(|(own, below)| own.created_by == below.created_by && own.empty_layer == below.empty_layer);
     Comparison::Begins { repacked, history }
+}
+
+/// What is said otherwise of the same bytes: their number, or what they unpack to.
+fn lie(at: usize, own: (&Layer, &Config), below: (&Layer, &Config), layers: usize) -> Option<Contradiction> {
+    let number = at + 1;
+    if own.0.size != below.0.size {
+        let claimed = format!("the manifest says that layer {number} has {} bytes", own.0.size);
+        return Some(Contradiction { claimed, shown: format!("the base has the same layer with {}", below.0.size) });
+    }
+    let accounts = below.1.diff_ids.len() == layers;
+    let (diff_id, expected) = (own.1.diff_ids.get(at), below.1.diff_ids.get(at).filter(|_| accounts)?);
+    if diff_id == Some(expected) {
+        return None;
+    }
+    let claimed = match diff_id {
+        Some(diff_id) => format!("the config says that layer {number} unpacks to {diff_id}"),
+        None => format!("the config says nothing of layer {number}"),
+    };
+    Some(Contradiction { claimed, shown: format!("by the base, the same bytes unpack to {expected}") })
+}
+
+/// What makes a runtime unpack other layers than the manifest lists, or for another platform than the index says: of such
+/// an image no layers prove anything.
+pub fn muddle(image: &PlatformImage) -> Option<Contradiction> {
+    let config = config(image)?;
+    let layers = &image.manifest.layers;
+    if let Some(other) = layers.iter().position(|layer| !is_layer(&layer.media_type)) {
+        let claimed = format!("the manifest lists {} layers", layers.len());
+        let shown = format!("number {} is no layer by its media type, and runtimes leave it out", other + 1);
+        return Some(Contradiction { claimed, shown });
+    }
+    if config.diff_ids.len() != layers.len() {
+        let claimed = format!("the manifest lists {} layers", layers.len());
+        return Some(Contradiction { claimed, shown: format!("the config accounts for {}", config.diff_ids.len()) });
+    }
+    let told = image.platform.as_ref().filter(|_| config.platform.is_told())?;
+    let bare = Platform { variant: None, ..told.clone() };
+    (!config.platform.is(&bare)).then(|| Contradiction {
+        claimed: format!("the index says that it is for {told}"),
+        shown: format!("its config says {}", config.platform),
+    })
+}
+
+/// What runtimes take for a layer (containerd, `images/mediatypes.go`).
+fn is_layer(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.")
 }
 
 fn config(image: &PlatformImage) -> Option<&Config> {
@@ -326,7 +381,7 @@ mod tests {
         let layer = |name: &&str| Layer {
             digest: Digest::sha256(name.as_bytes()),
             size: name.len() as u64,
-            media_type: "x/y".into(),
+            media_type: "application/vnd.oci.image.layer.v1.tar".into(),
         };
         let diff_ids: Vec<String> =
             layers.iter().map(|name| format!("\"{}\"", Digest::sha256(content(name).as_bytes()))).collect();
@@ -390,6 +445,34 @@ mod tests {
         let mut unread = image(&["a", "b"], &[]);
         unread.details = None;
         assert_eq!(compare(&unread, &base), Comparison::Differs { at: 0 });
+    }
+
+    #[test]
+    fn what_runtimes_would_not_unpack_is_told() {
+        let whole = image(&["a", "b"], &[]);
+        assert_eq!(muddle(&whole), None);
+        let mut other = whole.clone();
+        other.manifest.layers[1].media_type = "application/vnd.acme.thing.v1".into();
+        assert!(muddle(&other).is_some_and(|found| found.shown.contains("number 2 is no layer")));
+        let mut fewer = whole.clone();
+        fewer.manifest.layers.pop();
+        assert!(muddle(&fewer).is_some_and(|found| found.shown.contains("accounts for 2")));
+        let on = |platform: &str| PlatformImage { platform: platform.parse().ok(), ..whole.clone() };
+        assert_eq!(muddle(&on("linux/amd64/v2")), None);
+        assert!(muddle(&on("linux/mips64le")).is_some_and(|found| found.shown.contains("linux/amd64")));
+    }
+
+    #[test]
+    fn the_same_bytes_have_one_size_and_unpack_to_one_thing() {
+        let base = image(&["a"], &[]);
+        let mut small = image(&["a", "b"], &[]);
+        small.manifest.layers[0].size = 0;
+        assert!(matches!(compare(&small, &base), Comparison::Lies(_)));
+        let mut swapped = image(&["a", "b"], &[]);
+        swapped.details = image(&["b", "a"], &[]).details;
+        assert!(matches!(compare(&swapped, &base), Comparison::Lies(_)));
+        swapped.details = image(&[], &[]).details;
+        assert!(matches!(compare(&swapped, &base), Comparison::Lies(_)));
     }
 
     #[test]

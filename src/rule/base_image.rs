@@ -553,6 +553,7 @@ mod tests {
             contradicted: Vec::new(),
             unread: Vec::new(),
             doubtful: Vec::new(),
+            hidden: None,
             searched: 3,
         };
         change(&mut bases);
