@@ -12,9 +12,10 @@ use super::example::{BaseFact, Example, Facts};
 use super::kind::{RuleKind, schema_of};
 use super::platform_choice::{chosen, content, name, named_but_lacking};
 use super::setting::{
-    self, At, Duration, LevelSetting, SettingError, Size, SizeText, candidates, patterns, present, size, size_text,
+    self, At, Duration, LevelSetting, SettingError, Size, SizeText, candidates, no_tag_taken_out, patterns, present,
+    size, size_text,
 };
-use super::wording::by_platform;
+use super::wording::{by_platform, list};
 use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
 use crate::image::base::{Bases, Confidence, Doubt, Evidence, Known, Now};
 use crate::image::{Depth, ImageError, PlatformImage};
@@ -44,32 +45,37 @@ Finds out which image each platform of an image is built on, and judges that bas
 - `proved`: the image's layers begin with the layers of the base, which was read from the repository of that name, on \
 the same platform, and the two histories do not contradict each other. Layers are compared by their digests; where a \
 copy was recompressed, the layer is read and unpacked, and what it unpacks to is compared. A base with no layers proves \
-nothing.
+nothing. A tag in `allow` counts as proved only while it names the base now, so it asks for `up-to-date` by itself.
 - `verified`: a statement that a trusted builder signed names the base. (No policy can name such builders yet.)
 - `claimed`: the image says so, and whoever built or copied it wrote that: the annotations \
 `org.opencontainers.image.base.name` and `.digest` (of the index, its entry, or the manifest), labels of that name, the \
-label of buildpacks, BuildKit's build info and unsigned provenance. A tag beside a proved digest is a claim too, unless \
+label of buildpacks, BuildKit's build info and unsigned provenance. An empty name, as `buildah` writes it for `scratch`, \
+is no claim. A tag beside a proved digest is a claim too, unless \
 the tag names that base now.
 
 Which images are compared: what the image claims, where `allow` fits it (without `allow`: at the image's own registry \
 and on Docker Hub); every pattern of `allow` and `deny` that is a name with a tag (at most 50), so that a base is found \
-though nobody names it; the last `FROM` of each Dockerfile of the same run. Each is asked for once a run.
+though nobody names it; the last `FROM` of each Dockerfile of the same run, where `allow` fits it. Each is asked for once a run. A \
+pattern without a tag, or with a `*`, is not looked for: the image has to name such a base.
 
 Of several bases below an image (an image on yours, which is on Debian) the nearest that `allow` fits and `evidence` \
 counts is judged. An image that `allow` itself fits is its own base. `deny` holds for every base that is known, also one \
 that is only claimed, or that the histories contradict. A claim with a digest whose layers are not the image's, and a config whose `diff_ids` are not what \
 its layers unpack to, violate the rule. A base that is not known violates it; one that could not be read leaves it \
-undecided. `FROM scratch` can only be claimed: name it as `scratch` in `allow` with `evidence: claimed`.
+undecided. `FROM scratch` can only be claimed: name it as `scratch` in `allow` with `evidence: claimed`, and say it by \
+`crane mutate --annotation org.opencontainers.image.base.name=scratch`.
 
 `max-size` is of the compressed bytes of the base's layers, as the image has them. `max-age` counts from when the base \
-says that it was built; one that does not say so, or says 1970, is undecided. `up-to-date` asks what the base's tag names \
+says that it was built; one that does not say so, or says 1970 as `gcr.io/distroless` does, is undecided: judge such bases in \
+a statement of their own, without `max-age`. `up-to-date` asks what the base's tag names \
 now, and is satisfied where that has the layers that the image begins with.
 
 Why: most of what an image runs comes from its base, and so do most of its vulnerabilities. A rebuilt base helps only \
 those who rebuild on it.
 
 To satisfy it, build on an allowed base, rebuild when its tag has moved, and name the base with its tag in `allow`, or \
-let the builder record it: `docker buildx build --annotation`, `buildah`, `ko` and `crane` write the annotations.",
+let the builder record it: `crane append --set-base-image-annotations`, `ko`, and `buildah` in the OCI format write the \
+annotations; for `docker buildx build`, give both by hand with `--annotation`.",
     settings: &[
         ("allow", "patterns of bases; one that is a name with a tag is looked for in every image"),
         ("deny", "patterns of bases that no image may be built on, by whatever evidence; looked for as those of `allow` are"),
@@ -115,7 +121,10 @@ let the builder record it: `docker buildx build --annotation`, `buildah`, `ko` a
             settings: "{allow: [\"docker.io/library/debian:12-slim\"]}",
             reference: APP,
             facts: Facts { base: None, ..FACTS },
-            says: Some("linux/amd64: its base is not known: it is none of the 1 that were compared, and it names none"),
+            says: Some(
+                "linux/amd64: its base is not known: it names none, and none of docker.io/library/debian:12-slim begins it \
+                 as their tags stand now; if it was built on an earlier one of these, rebuild it",
+            ),
         },
     ],
     schema: schema_of::<Settings>,
@@ -193,10 +202,7 @@ impl setting::Settings for Settings {
             let message = format!("`{both}` stands in both `allow` and `deny`");
             return Err(SettingError::new(span, message, "leave it in one of the two"));
         }
-        if let Some(text) = self.allow.iter().flat_map(|list| &list.value).find(|text| takes_out_a_tag(&text.value)) {
-            let message = format!("`{}` takes out a tag, which nobody can prove that a base does not have", text.value);
-            return Err(SettingError::new(text.span, message, "write it into `deny`, without `!`"));
-        }
+        no_tag_taken_out(self.allow.as_ref(), "write it into `deny`, without `!`")?;
         let candidates = candidates(self.allow.iter().chain(&self.deny))?;
         let max_size = self.max_size.as_ref().map(size).transpose()?;
         if let Some(most) = self.max_layers.filter(|most| most.value == 0) {
@@ -204,7 +210,10 @@ impl setting::Settings for Settings {
             return Err(SettingError::new(most.span, "a maximum of 0 layers lets no base pass", help));
         }
         let max_age = self.max_age.as_ref().map(age).transpose()?;
+        let written = self.allow.iter().flat_map(|list| &list.value).map(|text| text.value.clone());
+        let unsought = written.filter(|text| !sought(text)).collect();
         Ok(Box::new(BaseImage {
+            unsought,
             search: BaseSearch { allow, candidates, thorough: deny.is_some() },
             deny,
             max_size,
@@ -216,9 +225,10 @@ impl setting::Settings for Settings {
     }
 }
 
-/// A base that is proved by a digest alone has no tag that such a pattern could fit.
-fn takes_out_a_tag(pattern: &str) -> bool {
-    pattern.strip_prefix('!').is_some_and(|name| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
+/// Whether nothing is to be said of it where no base is found: it is compared, takes out, or can't be compared at all.
+fn sought(pattern: &str) -> bool {
+    let tagged = Reference::parse(pattern).is_ok_and(|name| name.written_tag().is_some());
+    tagged || pattern.starts_with('!') || pattern == "scratch"
 }
 
 fn age(written: &At<String>) -> Result<Duration, SettingError> {
@@ -233,6 +243,8 @@ fn age(written: &At<String>) -> Result<Duration, SettingError> {
 #[derive(Debug)]
 struct BaseImage {
     search: BaseSearch,
+    /// Those patterns of `allow` that are no name with a tag.
+    unsought: Vec<String>,
     deny: Option<Patterns>,
     max_size: Option<Size>,
     max_layers: Option<u32>,
@@ -241,11 +253,40 @@ struct BaseImage {
     evidence: Confidence,
 }
 
-/// What is wrong with one platform, or open.
-enum Fault {
-    Broken(String),
-    Open(String),
+/// What is wrong with one platform, or open, and the way out.
+struct Fault {
+    broken: bool,
+    what: String,
+    help: String,
 }
+
+impl Fault {
+    fn broken(what: String, help: &str) -> Self {
+        Self { broken: true, what, help: help.to_owned() }
+    }
+
+    fn open(what: String, help: &str) -> Self {
+        Self { broken: false, what, help: help.to_owned() }
+    }
+}
+
+const STALE: &str = "build the image again on what the tag names now, push it, and use that";
+const DENIED: &str = "build on another base";
+const CONTRADICTED: &str = "record the base that it is built on (squashing and rebasing leave old annotations behind), or \
+                            take the annotation away; where the config is wrong, build the image again";
+const NOT_ALLOWED: &str = "build on an allowed base, or add it to `allow`";
+const NOT_KNOWN: &str = "rebuild on what an allowed tag names now, or let the builder record the base (annotations \
+                         org.opencontainers.image.base.name and org.opencontainers.image.base.digest); see `plimsoll \
+                         explain base-image`";
+const UNPROVED: &str = "let the builder record the base's digest too (annotation org.opencontainers.image.base.digest), or \
+                        let claims count with `evidence: claimed`; see `plimsoll explain base-image`";
+const OTHERWISE_MADE: &str = "build again on the base as it is, or let claims count with `evidence: claimed`";
+const NO_TAG: &str = "rebuild on what an allowed tag names now, or allow the base without a tag";
+const UNREAD: &str = "make the base readable and run again; `plimsoll inspect` shows what is known of it";
+const UNPROVED_LIMIT: &str =
+    "a limit needs a base that is proved: let its digest be recorded, or name it with its tag in `allow`";
+const UNTOLD: &str = "let the builder record name, tag and digest of the base, or name it with its tag in `allow`";
+const UNDATED: &str = "judge such bases in a statement of their own, without `max-age`, or by an exception";
 
 impl Rule for BaseImage {
     fn id(&self) -> &'static str {
@@ -265,26 +306,19 @@ impl Rule for BaseImage {
             Ok(image) => image,
             Err(problem) => return Judgement::Undecided(problem),
         };
-        let (mut broken, mut open) = (Vec::new(), Vec::new());
-        for platform in chosen(image, case.platforms) {
-            match self.platform(case, platform) {
-                Ok(()) => {}
-                Err(Fault::Broken(what)) => broken.push((name(platform), what)),
-                Err(Fault::Open(what)) => open.push((name(platform), what)),
-            }
+        let faults = chosen(image, case.platforms).into_iter();
+        let faults = faults.filter_map(|found| Some((name(found), self.platform(case, found).err()?)));
+        let (broken, open): (Vec<_>, Vec<_>) = faults.partition(|(_, fault)| fault.broken);
+        let problem = |faults: Vec<(String, Fault)>| {
+            let help = faults.first()?.1.help.clone();
+            let found = faults.into_iter().map(|(platform, fault)| (platform, fault.what)).collect();
+            Some(Problem::new(by_platform(found), help))
+        };
+        if let Some(problem) = problem(broken) {
+            return Judgement::Violated(problem);
         }
-        if !broken.is_empty() {
-            let stale = broken.iter().any(|(_, what)| what.starts_with("rebuild"));
-            let help = if stale {
-                "build the image again on what the tag names now, push it, and use that"
-            } else {
-                "build on an allowed base, name the base with its tag in `allow`, or see `plimsoll explain base-image`"
-            };
-            return Judgement::Violated(Problem::new(by_platform(broken), help));
-        }
-        if !open.is_empty() {
-            let help = "make the base readable and run again; `plimsoll inspect` shows what is known of it";
-            return Judgement::Undecided(Problem::new(by_platform(open), help));
+        if let Some(problem) = problem(open) {
+            return Judgement::Undecided(problem);
         }
         named_but_lacking(image, case.platforms).map_or(Judgement::Satisfied, Judgement::Undecided)
     }
@@ -293,10 +327,13 @@ impl Rule for BaseImage {
 impl BaseImage {
     fn platform(&self, case: &Case<'_>, platform: &PlatformImage) -> Result<(), Fault> {
         let found = case.bases.and_then(|all| all.iter().find(|bases| bases.digest == platform.digest));
-        let Some(bases) = found else { return Err(Fault::Open("what it is built on was not looked for".to_owned())) };
+        let Some(bases) = found else {
+            return Err(Fault::open("what it is built on was not looked for".to_owned(), UNREAD));
+        };
         self.denied(case, bases)?;
         if let Some(found) = bases.contradicted.first() {
-            return Err(Fault::Broken(format!("{}, and that is not so: {}", found.claimed, found.shown)));
+            let what = format!("{}, and that is not so: {}", found.claimed, found.shown);
+            return Err(Fault::broken(what, CONTRADICTED));
         }
         match bases.itself.iter().chain(&bases.known).find(|known| self.counts(known) && self.allows(case, known)) {
             Some(base) => {
@@ -304,7 +341,7 @@ impl BaseImage {
                 if let Some((name, error)) = bases.unread.iter().find(|(name, _)| self.denies(name)) {
                     let message =
                         format!("{name}, which is denied, may be below it and could not be compared: {error}");
-                    return Err(Fault::Open(message));
+                    return Err(Fault::open(message, UNREAD));
                 }
                 self.limits(base, case.now)
             }
@@ -321,15 +358,21 @@ impl BaseImage {
     fn denied(&self, case: &Case<'_>, bases: &Bases) -> Result<(), Fault> {
         let Some(deny) = &self.deny else { return Ok(()) };
         if deny.fits(case.reference) {
-            return Err(Fault::Broken(format!("it is itself a denied base: {deny}")));
+            return Err(Fault::broken(format!("it is itself a denied base: {deny}"), "use another image"));
         }
         let fits = |known: &&Known| known.reference().iter().chain(&known.proved()).any(|name| deny.fits(name));
         if let Some(known) = bases.known.iter().find(fits) {
-            let how = known.confidence.word();
-            return Err(Fault::Broken(format!("its base is {} ({how}), which is denied: {deny}", known.name())));
+            let said = known.name();
+            let what = match known.proved() {
+                Some(name) if !deny.fits(&name) => {
+                    format!("its base is {name} (proved), which is said to be {said}, and that is denied: {deny}")
+                }
+                _ => format!("its base is {}, which is denied: {deny}", sure(known)),
+            };
+            return Err(Fault::broken(what, DENIED));
         }
         match bases.doubtful.iter().find(|(name, _)| self.denies(name)) {
-            Some((_, why)) => Err(Fault::Broken(format!("{why}; that base is denied: {deny}"))),
+            Some((_, why)) => Err(Fault::broken(format!("{why}; that base is denied: {deny}"), DENIED)),
             None => Ok(()),
         }
     }
@@ -349,50 +392,79 @@ impl BaseImage {
         known.proved().iter().chain(&claimed).any(|name| allow.fits(name))
     }
 
+    /// All limits that are broken, else all that can't be known.
     fn limits(&self, base: &Known, now: Timestamp) -> Result<(), Fault> {
         if base.is_scratch() {
             return Ok(());
         }
         let label = base.name();
-        let broken = |what: String| Err(Fault::Broken(what));
-        let open = |what: &str| Err(Fault::Open(format!("{what} of base {label} can't be known")));
-        if let Some(max) = &self.max_size {
-            match base.ground.as_ref().map(|ground| ground.size) {
-                Some(Some(bytes)) if bytes <= max.bytes => {}
-                Some(Some(bytes)) => {
-                    let size = size_text(bytes);
-                    return broken(format!(
-                        "base {label} has {size} ({bytes} bytes) of compressed layers, more than the maximum of {max}"
-                    ));
-                }
-                Some(None) => return broken(format!("base {label} has more bytes of layers than can be counted")),
-                None => return open("the size"),
+        let checks = [
+            self.size(base, &label),
+            self.layers(base, &label),
+            self.age(base, &label, now),
+            if self.up_to_date { Self::current(base, &label) } else { Ok(()) },
+        ];
+        let faults: Vec<Fault> = checks.into_iter().filter_map(Result::err).collect();
+        let broken = faults.iter().any(|fault| fault.broken);
+        let (mut what, mut help) = (Vec::new(), Vec::new());
+        for fault in faults.into_iter().filter(|fault| fault.broken == broken) {
+            what.push(fault.what);
+            if !help.contains(&fault.help) {
+                help.push(fault.help);
             }
         }
-        if let Some(max) = self.max_layers {
-            match base.ground.as_ref().map(|ground| ground.layers) {
-                Some(layers) if layers as u64 <= u64::from(max) => {}
-                Some(layers) => {
-                    return broken(format!("base {label} has {layers} layers, more than the maximum of {max}"));
-                }
-                None => return open("the number of layers"),
+        if what.is_empty() { Ok(()) } else { Err(Fault { broken, what: what.join("; "), help: help.join("; ") }) }
+    }
+
+    fn size(&self, base: &Known, label: &str) -> Result<(), Fault> {
+        let Some(max) = &self.max_size else { return Ok(()) };
+        let what = match base.ground.as_ref().map(|ground| ground.size) {
+            Some(Some(bytes)) if bytes <= max.bytes => return Ok(()),
+            Some(Some(bytes)) => {
+                let size = size_text(bytes);
+                format!("base {label} has {size} ({bytes} bytes) of compressed layers, more than the maximum of {max}")
+            }
+            Some(None) => format!("base {label} has more bytes of layers than can be counted"),
+            None => return Err(Fault::open(format!("the size of base {label} can't be known"), UNPROVED_LIMIT)),
+        };
+        Err(Fault::broken(what, "build on a smaller base, or raise `max-size`"))
+    }
+
+    fn layers(&self, base: &Known, label: &str) -> Result<(), Fault> {
+        let Some(max) = self.max_layers else { return Ok(()) };
+        match base.ground.as_ref().map(|ground| ground.layers) {
+            Some(layers) if layers as u64 <= u64::from(max) => Ok(()),
+            Some(layers) => {
+                let what = format!("base {label} has {layers} layers, more than the maximum of {max}");
+                Err(Fault::broken(what, "build on a base of fewer layers, or raise `max-layers`"))
+            }
+            None => Err(Fault::open(format!("the number of layers of base {label} can't be known"), UNPROVED_LIMIT)),
+        }
+    }
+
+    fn age(&self, base: &Known, label: &str, now: Timestamp) -> Result<(), Fault> {
+        let Some(max) = &self.max_age else { return Ok(()) };
+        let Some(ground) = &base.ground else {
+            return Err(Fault::open(format!("the age of base {label} can't be known"), UNPROVED_LIMIT));
+        };
+        match ground.created {
+            None => Err(Fault::open(format!("base {label} does not say when it was built"), UNDATED)),
+            Some(created) if created > now => {
+                let on = day(created);
+                let what =
+                    format!("the age of base {label} can't be known: it says that it was built on {on}, after now");
+                Err(Fault::open(what, UNDATED))
+            }
+            Some(created) if now.as_second() - created.as_second() <= max.seconds => Ok(()),
+            Some(created) => {
+                let days = match (now.as_second() - created.as_second()) / 86_400 {
+                    1 => "1 day".to_owned(),
+                    days => format!("{days} days"),
+                };
+                let what = format!("base {label} was built {days} ago, on {}; at most {max} is allowed", day(created));
+                Err(Fault::broken(what, "build on a newer base, or raise `max-age`"))
             }
         }
-        if let Some(max) = &self.max_age {
-            match base.ground.as_ref().and_then(|ground| ground.created) {
-                Some(created) if created > now => return open("the age"),
-                Some(created) if now.as_second() - created.as_second() <= max.seconds => {}
-                Some(created) => {
-                    let days = (now.as_second() - created.as_second()) / 86_400;
-                    return broken(format!(
-                        "base {label} was built {days} days ago, on {}; at most {max} is allowed",
-                        day(created)
-                    ));
-                }
-                None => return open("the age"),
-            }
-        }
-        if self.up_to_date { Self::current(base, &label) } else { Ok(()) }
     }
 
     fn current(base: &Known, label: &str) -> Result<(), Fault> {
@@ -401,64 +473,107 @@ impl BaseImage {
             Some(Now::Moved { to, created }) => {
                 let on = created.map_or_else(String::new, |created| format!(" on {}", day(created)));
                 let from = base.digest.as_ref().map_or_else(|| "another".to_owned(), ToString::to_string);
-                Err(Fault::Broken(format!(
-                    "rebuild: base {label} moved{on}; the image is on {from}, the tag names {to} now"
-                )))
+                let what = format!("rebuild: base {label} moved{on}; the image is on {from}, the tag names {to} now");
+                Err(Fault::broken(what, STALE))
             }
             Some(Now::Unknown(ImageError::Registry(RegistryError::NotFound { place }))) => {
-                Err(Fault::Broken(format!("the tag of base {label} is gone: {place} knows it no more")))
+                let what = format!("the tag of base {label} is gone: {place} knows it no more");
+                Err(Fault::broken(what, "build on a base whose tag is still there"))
             }
-            Some(Now::Unknown(error)) => Err(Fault::Open(format!("what base {label} is now is unknown: {error}"))),
-            None => Err(Fault::Open(format!("whether base {label} is the current one can't be known without its tag"))),
+            Some(Now::Unknown(error)) => {
+                Err(Fault::open(format!("what base {label} is now is unknown: {error}"), UNREAD))
+            }
+            None => {
+                let why = match (&base.tag, &base.digest) {
+                    (Some(_), None) => ": it does not say which one of that tag it is built on",
+                    _ => " without its tag",
+                };
+                let what = format!("whether base {label} is the current one can't be known{why}");
+                Err(Fault::open(what, UNTOLD))
+            }
         }
     }
 
     /// Why none of what is known will do.
     fn unfit(&self, bases: &Bases) -> Fault {
-        let allowed_name = |known: &Known| {
-            let allow = self.search.allow.as_ref();
-            known.reference().is_some_and(|name| allow.is_none_or(|allow| allow.fits(&name)))
-        };
+        let allow = self.search.allow.as_ref();
+        let allowed = |name: &Reference| allow.is_none_or(|allow| allow.fits(name));
+        let allowed_name = |known: &Known| known.reference().is_some_and(|name| allowed(&name));
         // What could not be read might have been the base.
         for known in bases.known.iter().filter(|known| allowed_name(known)) {
             if let Some(Doubt::Unread(error)) = &known.doubt
                 && !matches!(error, ImageError::Registry(RegistryError::NotFound { .. }))
             {
-                return Fault::Open(format!("its base may be {}, which could not be read: {error}", known.name()));
+                let what = format!("its base may be {}, which could not be read: {error}", known.name());
+                return Fault::open(what, UNREAD);
             }
         }
-        if let Some((name, error)) = bases.unread.iter().find(|(name, _)| !self.denies(name)) {
-            return Fault::Open(format!("its base may be {name}, which could not be compared: {error}"));
+        // Other rules look for bases, too, which would not do here.
+        let may_be = |name: &str| !self.denies(name) && Reference::parse(name).map_or(true, |name| allowed(&name));
+        if let Some((name, error)) = bases.unread.iter().find(|(name, _)| may_be(name)) {
+            return Fault::open(format!("its base may be {name}, which could not be compared: {error}"), UNREAD);
         }
-        Fault::Broken(match bases.best() {
+        let (what, help) = match bases.best() {
             Some(known) if known.confidence == Confidence::Proved && allowed_name(known) => {
-                let (name, pinned) = (known.name(), known.proved().map_or_else(String::new, |name| name.to_string()));
+                let (name, sure) = (known.name(), sure(known));
                 match &known.now {
-                    Some(Now::Moved { to, .. }) => format!(
-                        "rebuild: its base is {pinned} (proved), which is said to be {name}; that names {to} now"
-                    ),
-                    _ => format!("its base is {pinned} (proved); that it is {name} is only claimed"),
+                    Some(Now::Moved { to, .. }) => {
+                        (format!("rebuild: its base is {sure}, which is said to be {name}; that names {to} now"), STALE)
+                    }
+                    _ => (format!("its base is {sure}; that it is {name} is only claimed"), NO_TAG),
                 }
             }
             Some(known) if known.reference().is_none() && known.digest.is_none() => {
-                format!("its base is not known: what is said of it{} is no image's name", places(known))
+                (format!("its base is not known: what is said of it{} is no image's name", places(known)), NOT_KNOWN)
             }
             Some(known) if self.counts(known) => {
-                format!("its base is {} ({}), which is not allowed", known.name(), known.confidence.word())
+                (format!("its base is {}, which is not allowed", sure(known)), NOT_ALLOWED)
             }
-            Some(known) => claimed_only(known),
+            Some(known) if allowed_name(known) => (claimed_only(known), to_prove(known)),
+            Some(known) => (claimed_only(known), NOT_ALLOWED),
             None if !bases.doubtful.is_empty() => {
                 let whys: Vec<&str> = bases.doubtful.iter().map(|(_, why)| why.as_str()).collect();
-                format!("its base is not known: {}", whys.join("; "))
+                (format!("its base is not known: {}", whys.join("; ")), NOT_KNOWN)
             }
-            None => {
-                let compared = match bases.searched {
-                    0 => String::new(),
-                    count => format!("it is none of the {count} that were compared, and "),
-                };
-                format!("its base is not known: {compared}it names none")
-            }
-        })
+            None => (self.unknown(), NOT_KNOWN),
+        };
+        Fault::broken(what, help)
+    }
+
+    /// What was looked for, and what was not.
+    fn unknown(&self) -> String {
+        let mut what = "its base is not known: it names none".to_owned();
+        let allow = self.search.allow.as_ref();
+        let compared = self.search.candidates.iter().filter(|name| allow.is_some_and(|allow| allow.fits(name)));
+        let compared = list(compared.map(ToString::to_string));
+        if !compared.is_empty() {
+            what += &format!(
+                ", and none of {compared} begins it as their tags stand now; if it was built on an earlier one of \
+                 these, rebuild it"
+            );
+        }
+        if !self.unsought.is_empty() {
+            let unsought = list(self.unsought.iter().cloned());
+            what += &format!("; not looked for, since no single tag is named: {unsought}");
+        }
+        what
+    }
+}
+
+/// What is known for sure of its name, and how sure: a tag beside a proved digest is only claimed.
+fn sure(known: &Known) -> String {
+    let name = known.proved().map_or_else(|| known.name(), |name| name.to_string());
+    format!("{name} ({})", known.confidence.word())
+}
+
+/// The way out for an allowed base that nothing proves.
+fn to_prove(known: &Known) -> &'static str {
+    match &known.doubt {
+        Some(Doubt::NotAsked) => NOT_ALLOWED,
+        Some(Doubt::Unread(_)) => "build on a base that is still there",
+        Some(Doubt::History(_)) => OTHERWISE_MADE,
+        Some(Doubt::Differs) => NOT_KNOWN,
+        Some(Doubt::Nothing) | None => UNPROVED,
     }
 }
 
@@ -544,6 +659,14 @@ mod tests {
 
     /// What the rule says of an image of one platform with these bases.
     fn judged(settings: &str, known: Vec<Known>, change: impl Fn(&mut Bases)) -> (&'static str, String) {
+        match judgement(settings, known, change) {
+            Judgement::Satisfied => ("satisfied", String::new()),
+            Judgement::Violated(problem) => ("violated", problem.message),
+            Judgement::Undecided(problem) => ("undecided", problem.message),
+        }
+    }
+
+    fn judgement(settings: &str, known: Vec<Known>, change: impl Fn(&mut Bases)) -> Judgement {
         let (image, app) = (index(&[("linux/amd64", 10)]), reference("ghcr.io/acme/app:1"));
         let mut bases = Bases {
             digest: image.platforms()[0].digest.clone(),
@@ -559,11 +682,7 @@ mod tests {
         change(&mut bases);
         let all = [bases];
         let case = Case { image: Some(Ok(&image)), bases: Some(&all), ..case(&app) };
-        match rule::<Settings>(settings).check(&case) {
-            Judgement::Satisfied => ("satisfied", String::new()),
-            Judgement::Violated(problem) => ("violated", problem.message),
-            Judgement::Undecided(problem) => ("undecided", problem.message),
-        }
+        rule::<Settings>(settings).check(&case)
     }
 
     fn slow() -> RegistryError {
@@ -624,7 +743,13 @@ mod tests {
                 "violated",
                 "not allowed",
             ),
-            ("nothing", debian, vec![], "violated", "not known: it is none of the 3"),
+            (
+                "nothing",
+                debian,
+                vec![],
+                "violated",
+                "not known: it names none; not looked for, since no single tag is named: docker.io/library/debian",
+            ),
             (
                 "could be it",
                 debian,
@@ -652,6 +777,93 @@ mod tests {
         assert_eq!(found, "undecided", "{said}");
         let (found, _) = judged(debian, vec![proved("debian:12")], |bases| bases.unread = error());
         assert_eq!(found, "satisfied");
+    }
+
+    #[test]
+    fn every_fault_has_its_own_way_out() {
+        let moved =
+            || Known { now: Some(Now::Moved { to: Digest::sha256(b"x"), created: None }), ..proved("debian:12") };
+        let debian = "{allow: [\"docker.io/library/debian:12\"]}";
+        let undated = || {
+            let mut known = proved("debian:12");
+            known.ground.as_mut().expect("proved").created = None;
+            known
+        };
+        let lie = Contradiction { claimed: "a label claims x".to_owned(), shown: "it is y".to_owned() };
+        let rows: Vec<(&str, Vec<Known>, &str)> = vec![
+            ("{up-to-date: true}", vec![moved()], STALE),
+            (debian, vec![moved()], STALE),
+            ("{deny: [docker.io/library/debian]}", vec![proved("debian:12")], DENIED),
+            (debian, vec![proved("alpine:3")], NOT_ALLOWED),
+            (debian, vec![claimed("alpine:3")], NOT_ALLOWED),
+            (debian, vec![], NOT_KNOWN),
+            (debian, vec![claimed("debian:12")], NOT_KNOWN),
+            (debian, vec![Known { doubt: Some(Doubt::Nothing), ..claimed("debian:12") }], UNPROVED),
+            (debian, vec![unread("debian:12", slow())], UNREAD),
+            ("{max-size: 1}", vec![proved("debian:12")], "build on a smaller base, or raise `max-size`"),
+            ("{max-age: 1d}", vec![proved("debian:12")], "build on a newer base, or raise `max-age`"),
+            ("{max-age: 1d}", vec![undated()], UNDATED),
+        ];
+        let help = |found| match found {
+            Judgement::Satisfied => String::new(),
+            Judgement::Violated(problem) | Judgement::Undecided(problem) => problem.help,
+        };
+        for (settings, known, expected) in rows {
+            assert_eq!(help(judgement(settings, known, |_| {})), expected, "{settings}");
+        }
+        let found = judgement(debian, vec![proved("debian:12")], |bases| bases.contradicted.push(lie.clone()));
+        assert_eq!(help(found), CONTRADICTED);
+    }
+
+    #[test]
+    fn what_is_proved_is_named_and_not_what_is_said_beside_it() {
+        let moved =
+            || Known { now: Some(Now::Moved { to: Digest::sha256(b"x"), created: None }), ..proved("debian:12") };
+        let pinned = format!("its base is docker.io/library/debian@sha256:{HEX} (proved), which is");
+        let said = judged("{allow: [docker.io/library/alpine]}", vec![moved()], |_| {}).1;
+        assert!(said.contains(&format!("{pinned} not allowed")), "{said}");
+        let said = judged("{deny: [docker.io/library/debian]}", vec![moved()], |_| {}).1;
+        assert!(said.contains(&format!("{pinned} denied")), "{said}");
+        let said = judged("{deny: [\"docker.io/library/debian:12\"]}", vec![moved()], |_| {}).1;
+        assert!(
+            said.contains(&format!("{pinned} said to be docker.io/library/debian:12, and that is denied")),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_base_that_another_rule_looks_for_opens_nothing() {
+        let settings = "{allow: [\"docker.io/library/debian:12\"]}";
+        for (name, verdict) in [("docker.io/library/debian:12", "undecided"), ("r.io/other:1", "violated")] {
+            let (found, said) = judged(settings, vec![], |bases| bases.unread = vec![(name.to_owned(), slow().into())]);
+            assert_eq!(found, verdict, "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_found_it_is_said_what_was_looked_for() {
+        let found =
+            judged("{allow: [\"debian:12\", \"alpine:3\", \"r.io/x/**\", \"!r.io/x/y\", scratch]}", vec![], |_| {});
+        let expected = "its base is not known: it names none, and none of docker.io/library/debian:12, \
+                        docker.io/library/alpine:3 begins it as their tags stand now; if it was built on an earlier one of \
+                        these, rebuild it; not looked for, since no single tag is named: r.io/x/**";
+        assert_eq!(found, ("violated", format!("linux/amd64: {expected}")));
+        let said = judged("{max-layers: 1}", vec![], |_| {}).1;
+        assert_eq!(said, "linux/amd64: its base is not known: it names none");
+    }
+
+    #[test]
+    fn all_broken_limits_are_said_at_once() {
+        let (verdict, said) = judged("{max-size: 1, max-layers: 1, max-age: 1d}", vec![proved("debian:12")], |_| {});
+        assert_eq!(verdict, "violated");
+        for part in ["maximum of 1; base", "has 2 layers", "; base docker.io/library/debian:12 was built 10 days ago"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // What is broken is not hidden by what is open.
+        let mut undated = proved("debian:12");
+        undated.ground.as_mut().expect("proved").created = None;
+        let (verdict, said) = judged("{max-age: 1d, max-layers: 1}", vec![undated], |_| {});
+        assert_eq!((verdict, said.contains("does not say")), ("violated", false), "{said}");
     }
 
     #[test]
@@ -720,7 +932,13 @@ mod tests {
             ("{max-layers: 1}", with(|_| {}), "violated", "has 2 layers"),
             ("{max-age: 10d}", with(|_| {}), "satisfied", ""),
             ("{max-age: 9d}", with(|_| {}), "violated", "was built 10 days ago, on 2026-11-10"),
-            ("{max-age: 9d}", with(|ground| ground.created = None), "undecided", "the age"),
+            (
+                "{max-age: 12h}",
+                with(|ground| ground.created = "2026-11-18T23:00:00Z".parse().ok()),
+                "violated",
+                "was built 1 day ago",
+            ),
+            ("{max-age: 9d}", with(|ground| ground.created = None), "undecided", "does not say when it was built"),
             (
                 "{max-age: 9d}",
                 with(|ground| ground.created = "2027-01-01T00:00:00Z".parse().ok()),
@@ -734,7 +952,18 @@ mod tests {
                 "violated",
                 "rebuild: base docker.io/library/debian:12 moved on 2026-11-15; the image is on sha256:aaaa",
             ),
-            ("{up-to-date: true}", now(None), "undecided", "without its tag"),
+            (
+                "{up-to-date: true}",
+                vec![Known { tag: None, now: None, ..proved("debian") }],
+                "undecided",
+                "without its tag",
+            ),
+            (
+                "{up-to-date: true, evidence: claimed}",
+                vec![Known { digest: None, now: None, ..claimed("debian:12") }],
+                "undecided",
+                "can't be known: it does not say which one of that tag it is built on",
+            ),
             ("{up-to-date: true}", now(Some(Now::Unknown(slow().into()))), "undecided", "is unknown"),
             ("{up-to-date: true}", now(Some(Now::Unknown(gone().into()))), "violated", "is gone"),
             ("{up-to-date: false, max-size: 1000}", now(Some(moved())), "satisfied", ""),
@@ -759,7 +988,7 @@ mod tests {
         let itself = |bases: &mut Bases| bases.itself = Some(own());
         assert_eq!(judged("{allow: [ghcr.io/acme/app]}", vec![], itself).0, "satisfied");
         assert_eq!(judged("{allow: [docker.io/library/debian]}", vec![], itself).0, "violated");
-        assert_ne!(judged("{allow: [\"r.io:5000/**\", \"!r.io:5000/x\"]}", vec![], itself).0, "refused");
+        assert_eq!(judged("{allow: [\"r.io:5000/**\", \"!r.io:5000/x\"]}", vec![], itself).0, "violated");
         let says_so =
             Known { by: vec![Evidence::Itself, Evidence::Claim(Place::Label)], ..proved("ghcr.io/acme/app:1") };
         assert_eq!(judged("{max-size: 1000}", vec![says_so], |_| {}).0, "violated");

@@ -7,12 +7,14 @@ use super::example::{BaseFact, Example, Facts};
 use super::kind::{RuleKind, schema_of};
 use super::platform_choice::{chosen, content, name, named_but_lacking};
 use super::setting::{
-    self, At, LevelSetting, SettingError, Size, SizeText, candidates, patterns, present, size, size_text,
+    self, At, LevelSetting, SettingError, Size, SizeText, candidates, no_tag_taken_out, patterns, present, size,
+    size_text,
 };
 use super::wording::{cut, list};
 use super::{BaseSearch, Case, Judgement, Needs, Problem, Rule};
-use crate::image::base::{Doubt, Known, split};
+use crate::image::base::{Doubt, Evidence, Known, Now, split};
 use crate::image::{Depth, ImageError, PlatformImage};
+use crate::reference::Reference;
 use crate::registry::RegistryError;
 use crate::span::Span;
 
@@ -28,7 +30,7 @@ sum, where a layer that stands twice counts once; `max-layers` for how many the 
 each one. Every platform of the image is held to it, or those named with `--platform`.
 
 `max-added` is for the layers above the nearest base that the layers prove (`plimsoll explain base-image` says how); a \
-layer that is in both parts is the base's. Where no base is proved, all of the image counts as added. An image may name a \
+layer that is in both parts is the base's. Where no base is proved, all of the image counts as added, and no image is its own base. An image may name a \
 large base of its own: say with `base` which ones count.
 
 Why: large images pull slowly, fill nodes, and carry what nobody needs. One large layer can't be pulled in parts, and \
@@ -155,6 +157,8 @@ impl setting::Settings for Settings {
             return Err(SettingError::new(base.span, message, "write `max-added: 100MiB` beside it"));
         }
         let allow = self.base.as_ref().map(|list| patterns(&list.value, list.span)).transpose()?;
+        let help = "take out the whole repository, such as `!docker.io/library/debian`";
+        no_tag_taken_out(self.base.as_ref(), help)?;
         let candidates = candidates(&self.base)?;
         let added = max_added.map(|max| Added { max, search: BaseSearch { allow, candidates, thorough: false } });
         Ok(Box::new(ImageSize { max, max_layers: self.max_layers.map(|most| most.value), largest_layer, added }))
@@ -227,6 +231,25 @@ impl Rule for ImageSize {
 }
 
 impl Added {
+    fn fits(&self, name: &Reference) -> bool {
+        self.search.allow.as_ref().is_none_or(|allow| allow.fits(name))
+    }
+
+    /// Other rules look for bases, too, which do not count here.
+    fn may_fit(&self, name: &str) -> bool {
+        Reference::parse(name).map_or(true, |name| self.fits(&name))
+    }
+
+    /// Why a base that is proved does not count, where its claimed tag would.
+    fn outdated(&self, known: &Known) -> Option<String> {
+        let (proved, _) = (known.proved()?, known.reference().filter(|name| self.fits(name))?);
+        let why = match known.now {
+            Some(Now::Moved { .. }) => "the tag has moved; rebuild".to_owned(),
+            _ => format!("that it is {} is only claimed", known.name()),
+        };
+        Some(format!("since its base {proved} is proved, but `base` does not fit it: {why}"))
+    }
+
     /// What is broken, and what is open. Where no base is known, all of an image counts as added.
     fn judge(&self, case: &Case<'_>, chosen: &[&PlatformImage]) -> (Option<String>, Option<String>) {
         let (mut broken, mut open) = (Vec::new(), Vec::new());
@@ -240,26 +263,30 @@ impl Added {
                 open.push(format!("what {} is built on was not looked for", name(found)));
                 continue;
             };
-            let fits = |known: &&Known| {
-                let names = known.proved();
-                names.is_some_and(|name| self.search.allow.as_ref().is_none_or(|allow| allow.fits(&name)))
-            };
-            let base = bases.known.iter().find(fits);
+            // Nobody adds nothing by naming the image itself.
+            let below = || bases.known.iter().filter(|known| !known.by.contains(&Evidence::Itself));
+            let fits = |known: &&Known| known.proved().is_some_and(|name| self.fits(&name));
+            let base = below().find(fits);
             let added = base.and_then(|base| Some((base, split(found, base.ground.as_ref()?.layers)?.added)));
             match added {
                 Some((_, added)) if added <= self.max.bytes => {}
                 Some((base, added)) => {
                     broken.push(format!("{} has {} on top of {}", name(found), bytes(added), base.name()));
                 }
-                None if !bases.unread.is_empty() || bases.known.iter().any(may_be) => {
-                    open.push(format!(
-                        "what is added to the base of {} can't be known: the base was not read",
-                        name(found)
-                    ));
-                }
                 None => {
+                    let unread = bases.unread.iter().map(|(name, error)| (name.clone(), error));
+                    let mut unread = unread.chain(below().filter_map(|known| Some((known.name(), may_be(known)?))));
+                    if let Some((base, error)) = unread.find(|(name, _)| self.may_fit(name)) {
+                        open.push(format!(
+                            "what is added to the base of {} can't be known, which may be {base}: {error}",
+                            name(found)
+                        ));
+                        continue;
+                    }
                     let whole = whole.map_or_else(|| "more bytes than can be counted".to_owned(), bytes);
-                    broken.push(format!("{} has {whole}, all of it added, since no base of it is proved", name(found)));
+                    let why = below().find_map(|known| self.outdated(known));
+                    let why = why.unwrap_or_else(|| "since no base of it is proved".to_owned());
+                    broken.push(format!("{} has {whole}, all of it added, {why}", name(found)));
                 }
             }
         }
@@ -269,10 +296,13 @@ impl Added {
     }
 }
 
-/// Whether it could be the base, and nobody could read it.
-fn may_be(known: &Known) -> bool {
-    let absent = |error: &ImageError| matches!(error, ImageError::Registry(RegistryError::NotFound { .. }));
-    matches!(&known.doubt, Some(Doubt::Unread(error)) if !absent(error))
+/// Why nobody could read it, where it could be the base.
+fn may_be(known: &Known) -> Option<&ImageError> {
+    match &known.doubt {
+        Some(Doubt::Unread(ImageError::Registry(RegistryError::NotFound { .. }))) => None,
+        Some(Doubt::Unread(error)) => Some(error),
+        _ => None,
+    }
 }
 
 impl ImageSize {
@@ -336,9 +366,8 @@ mod tests {
     };
     use super::*;
     use crate::digest::Digest;
-    use crate::image::base::{Bases, Confidence, Evidence, Ground, Now};
-    use crate::image::{Image, ImageError};
-    use crate::registry::RegistryError;
+    use crate::image::Image;
+    use crate::image::base::{Bases, Confidence, Ground};
 
     fn judge(settings: &str, image: &Image, platforms: &[&str]) -> Judgement {
         let reference = reference("nginx:1");
@@ -409,6 +438,37 @@ mod tests {
         }
         let case = Case { image: Some(Ok(&image)), ..case(&reference) };
         assert!(matches!(rule::<Settings>("{max-added: 1}").check(&case), Judgement::Undecided(_)));
+    }
+
+    #[test]
+    fn what_does_not_count_as_a_base_is_said() {
+        let image = index_of(&[Made { layers: &[10, 20, 30], ..Made::PLAIN }], "{}");
+        let app = reference("nginx:1");
+        let judged = |settings: &str, known, unread| {
+            let bases = bases(&image, known, unread);
+            let case = Case { image: Some(Ok(&image)), bases: Some(&bases), ..case(&app) };
+            match rule::<Settings>(settings).check(&case) {
+                Judgement::Satisfied => ("satisfied", String::new()),
+                Judgement::Violated(problem) => ("violated", problem.message),
+                Judgement::Undecided(problem) => ("undecided", problem.message),
+            }
+        };
+        let debian = "{max-added: 59, base: [\"docker.io/library/debian:12\"]}";
+        let slow = |name: &str| {
+            let error = RegistryError::TimedOut { host: "docker.io".to_owned(), after: crate::limits::REQUEST };
+            vec![(name.to_owned(), ImageError::from(error))]
+        };
+        let own = Known { by: vec![Evidence::Layers, Evidence::Itself], ..proved("debian:12", 3) };
+        assert_eq!(judged(debian, vec![own], vec![]).0, "violated");
+        let to = Digest::sha256(b"x");
+        let moved = Known { now: Some(Now::Moved { to, created: None }), ..proved("debian:12", 1) };
+        let (verdict, said) = judged(debian, vec![moved], vec![]);
+        let expected = "is proved, but `base` does not fit it: the tag has moved; rebuild";
+        assert!(verdict == "violated" && said.contains(expected), "{verdict} {said}");
+        let (verdict, said) = judged(debian, vec![], slow("docker.io/library/debian:12"));
+        let expected = "which may be docker.io/library/debian:12: docker.io";
+        assert!(verdict == "undecided" && said.contains(expected), "{verdict} {said}");
+        assert_eq!(judged(debian, vec![], slow("r.io/other:1")).0, "violated");
     }
 
     #[test]
@@ -487,6 +547,7 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         let rows = [
+            ("{max-added: 1, base: [debian, \"!debian:7\"]}", "takes out a tag"),
             ("{base: [debian], max: 1}", "what `max-added` counts from"),
             ("{max-added: 2, max: 1}", "do not fit"),
             ("{max-added: 0}", "lets no image"),

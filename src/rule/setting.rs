@@ -126,6 +126,21 @@ pub fn patterns(list: &[At<String>], at: Span) -> Result<Patterns, SettingError>
     })
 }
 
+/// Refuses bases that are taken out by their tag: one that is proved by a digest alone has no tag that could fit.
+pub fn no_tag_taken_out(list: Option<&At<Vec<At<String>>>>, help: &str) -> Result<(), SettingError> {
+    let takes_out = |text: &&At<String>| {
+        let name = text.value.strip_prefix('!').and_then(|name| name.rsplit('/').next());
+        name.is_some_and(|last| last.contains(':'))
+    };
+    match list.into_iter().flat_map(|list| &list.value).find(takes_out) {
+        Some(text) => {
+            let message = format!("`{}` takes out a tag, which nobody can prove that a base does not have", text.value);
+            Err(SettingError::new(text.span, message, help))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Those patterns of bases that are names with a tag, so that they can be asked for; an error where they are too many.
 pub fn candidates<'a>(
     lists: impl IntoIterator<Item = &'a At<Vec<At<String>>>>,
