@@ -18,7 +18,9 @@ pub const ATTESTATIONS: usize = 2_000;
 /// Most bytes of all attestations and signatures of one image that are copied: a dozen of the largest blobs.
 pub const ATTESTATIONS_BYTES: usize = 512 << 20;
 /// Most entries of a config's history: runtimes stop at 127 layers, and a build adds an empty entry for each setting.
-pub const HISTORY_ENTRIES: usize = 10_000;
+pub const HISTORY_ENTRIES: usize = 2_000;
+/// Most entries of any other list or mapping of a config, such as its variables or labels: real ones have some dozens.
+pub const CONFIG_ENTRIES: usize = 10_000;
 /// Most children of an index that are judged; real indexes stay below 100.
 pub const INDEX_CHILDREN: usize = 1_000;
 /// Most images that one place may claim as sources of an image: builds with many stages have a dozen.

@@ -127,8 +127,8 @@ struct Raw {
     rootfs: Option<Rootfs>,
     #[serde(default, deserialize_with = "strict::at_most::<{ limits::HISTORY_ENTRIES }, _, _>")]
     history: Vec<History>,
-    #[serde(rename = "moby.buildkit.buildinfo.v1")]
-    build_info: Option<serde_json::Value>,
+    #[serde(rename = "moby.buildkit.buildinfo.v1", default, deserialize_with = "strict::text_if_any")]
+    build_info: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -169,9 +169,10 @@ impl Config {
     pub fn parse(digest: &Digest, bytes: &[u8]) -> Result<Self, ImageError> {
         let unsound = |reason: String| ImageError::Unsound { digest: digest.clone(), reason };
         strict::top_keys(bytes, &SHAPE).map_err(|error| unsound(error.to_string()))?;
-        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| unsound(error.to_string()))?;
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| unsound(strict::fault("the config", &error)))?;
         let diff_ids = raw.rootfs.map(|rootfs| rootfs.diff_ids).unwrap_or_default();
-        let diff_ids = diff_ids.iter().map(|text| Digest::parse(text).map_err(|error| unsound(error.to_string())));
+        let diff_ids =
+            diff_ids.iter().map(|text| Digest::parse(text).map_err(|_| unsound("a diff_id is no digest".to_owned())));
         let settings = raw.config.unwrap_or_default();
         let written = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Self {
@@ -188,7 +189,7 @@ impl Config {
             healthcheck: settings.healthcheck.map(|check| check.test).unwrap_or_default(),
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
             history: raw.history,
-            build_info: raw.build_info.and_then(|value| value.as_str().map(str::to_owned)),
+            build_info: raw.build_info,
         })
     }
 
@@ -198,17 +199,44 @@ impl Config {
     }
 
     /// The command that made each of `layers` layers, base first. Where the history does not account for exactly so
-    /// many layers, which is whose can't be known, and none has a command. Values of build arguments are left out:
-    /// secrets are given to builds in them.
+    /// many layers, which is whose can't be known, and none has a command. Values of build arguments and
+    /// of variables are left out: secrets are given in them.
     pub fn commands(&self, layers: usize) -> Vec<Option<String>> {
         let steps: Vec<&History> = self.history.iter().filter(|step| !step.empty_layer).collect();
         if steps.len() != layers {
             return vec![None; layers];
         }
-        let command =
-            |step: &History| step.created_by.as_deref().filter(|text| !text.is_empty()).map(without_arguments);
+        let command = |step: &History| step.created_by.as_deref().filter(|text| !text.is_empty()).map(without_values);
         steps.into_iter().map(command).collect()
     }
+}
+
+/// A command without the values that it was given.
+fn without_values(command: &str) -> String {
+    without_settings(&without_arguments(command))
+}
+
+/// `ENV A=…` and `ARG A=…` without the value, as BuildKit writes them, or the older builders behind `#(nop)`. What
+/// follows the first name is left out as well: values are written without quotes, so that none is surely a name.
+fn without_settings(command: &str) -> String {
+    const OLD: &str = "#(nop)";
+    let start = command.find(OLD).map_or(0, |at| at + OLD.len());
+    let (before, rest) = command.split_at(start);
+    let instruction = rest.trim_start();
+    let Some((word, settings)) = instruction.split_once(char::is_whitespace) else { return command.to_owned() };
+    if !["ENV", "ARG"].iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        return command.to_owned();
+    }
+    let settings = settings.trim();
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    let (name, value) = settings.split_at(settings.find(|letter| !is_letter(letter)).unwrap_or(settings.len()));
+    let gap = &rest[..rest.len() - instruction.len()];
+    let end = match value.chars().next() {
+        None => "",
+        Some('=') => "=…",
+        Some(_) => " …",
+    };
+    format!("{before}{gap}{word} {name}{end}")
 }
 
 /// `|2 A=… B=… /bin/sh -c make`, as builders write a command that was given arguments, without them.
@@ -309,6 +337,8 @@ mod tests {
             ("a text for a list", r#","config":{"Cmd":"sh"}"#.to_owned()),
             ("a short digest", r#","rootfs":{"diff_ids":["sha256:aa"]}"#.to_owned()),
             ("a text for a flag", r#","history":[{"empty_layer":"true"}]"#.to_owned()),
+            ("a number for the environment", r#","config":{"Env":5}"#.to_owned()),
+            ("a list for labels", r#","config":{"Labels":[]}"#.to_owned()),
             ("too much history", format!(r#","history":[{}{{}}]"#, "{},".repeat(limits::HISTORY_ENTRIES))),
             ("a million entries", format!(r#","history":[{}{{}}]"#, "{},".repeat(1_000_000))),
             ("deep", format!(r#","x":{}"#, "[".repeat(100_000))),
@@ -318,6 +348,68 @@ mod tests {
         }
         for text in ["", "{}", "[]", "null", r#"{"os":"linux"}"#, "<html>", r#"{"os":"linux","architecture":"a"} x"#] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_value() {
+        let rows = [
+            r#","config":{"Env":"DB_PASSWORD=hunter2leak"}"#,
+            r#","config":{"Env":["A=b",7771777]}"#,
+            r#","config":{"Env":7771777}"#,
+            r#","config":{"Env":{"DB_PASSWORD=hunter2leak":1,"DB_PASSWORD=hunter2leak":1}}"#,
+            r#","config":{"Env":[{"DB_PASSWORD":"hunter2leak"}]}"#,
+            r#","config":{"Labels":{"a":7771777}}"#,
+            r#","config":{"Labels":"hunter2leak"}"#,
+            r#","config":{"Volumes":"hunter2leak"}"#,
+            r#","config":{"User":7771777}"#,
+            r#","config":"hunter2leak""#,
+            r#","history":"hunter2leak""#,
+            r#","history":[{"empty_layer":"hunter2leak"}]"#,
+            r#","rootfs":{"diff_ids":["hunter2leak"]}"#,
+            r#","created":7771777"#,
+            r#","x":hunter2leak"#,
+        ];
+        for more in rows {
+            let found = parse(&with(more)).expect_err("a fault").to_string();
+            assert!(!found.contains("hunter2") && !found.contains("7771777"), "{more}: {found}");
+        }
+        let found = parse(&with(r#","config":{"Env":"A=hunter2leak"}"#)).expect_err("a fault").to_string();
+        assert!(found.contains("the config can't be read at line 1 column "), "{found}");
+        assert!(parse("{}").expect_err("a fault").to_string().contains("missing field `os`"));
+        let long = format!(r#","{0}":1,"{0}":1"#, "k".repeat(1_000_000));
+        let found = parse(&with(&long)).expect_err("a fault").to_string();
+        assert!(found.contains("stands twice") && found.len() < 500, "{} bytes", found.len());
+    }
+
+    #[test]
+    fn a_list_may_be_long_and_not_endless() {
+        let most = limits::CONFIG_ENTRIES;
+        let list = |count: usize| format!("[{}]", vec![r#""A=b""#; count].join(","));
+        let map = |count: usize, value: &str| {
+            let rows: Vec<String> = (0..count).map(|number| format!(r#""{number}":{value}"#)).collect();
+            format!("{{{}}}", rows.join(","))
+        };
+        for (key, fits, over) in [
+            ("Env", list(most), list(most + 1)),
+            ("Entrypoint", list(most), list(most + 1)),
+            ("Cmd", list(most), list(most + 1)),
+            ("Labels", map(most, r#""x""#), map(most + 1, r#""x""#)),
+            ("ExposedPorts", map(most, "{}"), map(most + 1, "{}")),
+            ("Volumes", map(most, "{}"), map(most + 1, "{}")),
+        ] {
+            let settings = |value: String| with(&format!(r#","config":{{"{key}":{value}}}"#));
+            assert!(parse(&settings(fits)).is_ok(), "{key}");
+            let found = parse(&settings(over)).expect_err("too many").to_string();
+            assert!(found.contains(&format!("more than {most} entries")), "{key}: {found}");
+        }
+    }
+
+    #[test]
+    fn build_info_is_a_text_or_nothing() {
+        for (value, expected) in [(r#""eyJ""#, Some("eyJ")), ("null", None), ("[1,[2]]", None), (r#"{"a":{}}"#, None)] {
+            let config = parse(&with(&format!(r#","moby.buildkit.buildinfo.v1":{value}"#))).expect("a config");
+            assert_eq!(config.build_info.as_deref(), expected, "{value}");
         }
     }
 
@@ -354,6 +446,35 @@ mod tests {
         ];
         for (command, expected) in rows {
             assert_eq!(without_arguments(command), expected);
+        }
+    }
+
+    #[test]
+    fn values_of_variables_are_left_out_of_commands() {
+        let rows = [
+            ("ENV DB_PASSWORD=hunter2", "ENV DB_PASSWORD=…"),
+            ("ENV A=b DB_PASSWORD=hunter2", "ENV A=…"),
+            ("ENV A=correct horse=x", "ENV A=…"),
+            ("ENV A=\"x\ny\"", "ENV A=…"),
+            ("ENV DB_PASSWORD hunter2", "ENV DB_PASSWORD …"),
+            ("env\tA=b", "env A=…"),
+            ("ENV =x", "ENV =…"),
+            ("ENV $x", "ENV  …"),
+            ("ARG TOKEN=abc", "ARG TOKEN=…"),
+            ("ARG TOKEN", "ARG TOKEN"),
+            ("/bin/sh -c #(nop)  ENV A=b c", "/bin/sh -c #(nop)  ENV A=…"),
+            ("/bin/sh -c #(nop) ARG A=b", "/bin/sh -c #(nop) ARG A=…"),
+            ("|1 T=s /bin/sh -c #(nop)  ENV A=b", "|1 … /bin/sh -c #(nop)  ENV A=…"),
+            ("RUN /bin/sh -c make A=b # buildkit", "RUN /bin/sh -c make A=b # buildkit"),
+            ("/bin/sh -c #(nop)  CMD [\"x\"]", "/bin/sh -c #(nop)  CMD [\"x\"]"),
+            ("ENVIRON A=b", "ENVIRON A=b"),
+            ("ENV", "ENV"),
+        ];
+        for (command, expected) in rows {
+            assert_eq!(without_values(command), expected);
+            let history = serde_json::json!([{"created_by": command}]);
+            let config = parse(&with(&format!(r#","history":{history}"#))).expect("a config");
+            assert_eq!(config.commands(1), [Some(expected.to_owned())]);
         }
     }
 }

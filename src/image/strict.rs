@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::limits;
 
 /// The known keys of one object, and the shapes of the objects below it; a list has the shape of its key.
 pub(super) struct Shape {
@@ -60,10 +62,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(key) = map.next_key::<String>()? {
             let folded = fold(&key);
             if self.shape.known.iter().any(|known| *known != key && fold(known) == folded) {
-                return Err(de::Error::custom(format!("key `{key}` is a known key in other letters")));
+                return Err(de::Error::custom(format!("key `{}` is a known key in other letters", shown(&key))));
             }
             if !seen.insert(key.clone()) {
-                return Err(de::Error::custom(format!("key `{key}` stands twice")));
+                return Err(de::Error::custom(format!("key `{}` stands twice", shown(&key))));
             }
             map.next_value_seed(Strict { shape: self.shape.below(&key), keys: None })?;
             if let Some(keys) = self.keys.as_deref_mut() {
@@ -103,6 +105,27 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
+/// A key as an error names it: a long one cut, and without what stands behind a `=`, which may be a secret.
+fn shown(key: &str) -> String {
+    let name = key.split_once('=').map_or(key, |(name, _)| name);
+    let short: String = name.chars().take(100).collect();
+    if short.len() == key.len() { short } else { format!("{short}…") }
+}
+
+/// What is wrong with `what`, without a word of its values: serde's own message repeats the one that it did not expect.
+pub(super) fn fault(what: &str, error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    // Our own words, and names of our own fields.
+    if ["missing field `", MORE_THAN].iter().any(|known| message.starts_with(known)) {
+        return message;
+    }
+    let why = match error.classify() {
+        serde_json::error::Category::Data => "a value there has another type than it should",
+        _ => "it is not JSON",
+    };
+    format!("{what} can't be read at line {} column {}: {why}", error.line(), error.column())
+}
+
 /// Simple case folding as far as it reaches ASCII: the long s and the Kelvin sign fold to letters.
 fn fold(key: &str) -> String {
     key.chars()
@@ -114,20 +137,101 @@ fn fold(key: &str) -> String {
         .collect()
 }
 
+/// How the message about a list or a mapping begins that is too long.
+const MORE_THAN: &str = "more than ";
+
+fn too_many<E: de::Error>(most: usize) -> E {
+    E::custom(format!("{MORE_THAN}{most} entries in one list or mapping"))
+}
+
 /// A mapping of texts; `null` is an empty one.
 pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    deserializer.deserialize_any(Mapping::<String>(PhantomData))
 }
 
 /// A list of texts; `null` is an empty one.
 pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    at_most::<{ limits::CONFIG_ENTRIES }, _, _>(deserializer)
 }
 
 /// The keys of a mapping that is used as a set; `null` is an empty one.
 pub(super) fn set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let map: Option<BTreeMap<String, serde_json::Value>> = Option::deserialize(deserializer)?;
-    Ok(map.unwrap_or_default().into_keys().collect())
+    Ok(deserializer.deserialize_any(Mapping::<IgnoredAny>(PhantomData))?.into_keys().collect())
+}
+
+/// A mapping that is refused as soon as it is too long.
+struct Mapping<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Mapping<T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a mapping of at most {} entries", limits::CONFIG_ENTRIES)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry()? {
+            if found.len() == limits::CONFIG_ENTRIES {
+                return Err(too_many(limits::CONFIG_ENTRIES));
+            }
+            found.insert(key, value);
+        }
+        Ok(found)
+    }
+}
+
+/// A text; anything else is none, and is not kept while it is read.
+pub(super) fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct Text;
+
+    impl<'de> Visitor<'de> for Text {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("anything")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Some(text.to_owned()))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(None)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+
+    deserializer.deserialize_any(Text)
 }
 
 /// A list that is refused as soon as it is longer than `MOST`; `null` is an empty one.
@@ -153,7 +257,7 @@ where
             let mut list = Vec::new();
             while let Some(item) = seq.next_element()? {
                 if list.len() == MOST {
-                    return Err(de::Error::custom(format!("a list of more than {MOST} entries")));
+                    return Err(too_many(MOST));
                 }
                 list.push(item);
             }
