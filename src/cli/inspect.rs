@@ -1,5 +1,5 @@
-//! `plimsoll inspect`: one image, and all that can be known of it. Exit 0, 1 (not found), 2 or 3 (not all is known, or a
-//! layer is not what its config says).
+//! `plimsoll inspect`: one image, and all that can be known of it. Exit 0, 1 (not found), 2 or 3 (not all is known, or what
+//! the image says of its base or its layers is not so).
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     let inspection = Inspection {
         reference,
         found,
+        looked_for: arguments.base.iter().map(ToString::to_string).collect(),
         layouts: network.layouts.clone(),
         now: arguments.now.unwrap_or_else(Timestamp::now),
     };
@@ -62,6 +63,8 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
     if exit == Exit::Undecided && !arguments.output.quiet {
         print::err(if inspection.found.lies() {
             "plimsoll: what its config says of its layers is not so; do not run this image\n"
+        } else if inspection.found.contradicts_its_base() {
+            "plimsoll: what it says of its base is not so; the report says what and why\n"
         } else {
             "plimsoll: not all of it can be known; the report says what and why\n"
         });

@@ -126,12 +126,14 @@ impl Opened {
 }
 
 impl Inspected {
-    /// Whether everything that was asked for is known, and no layer is other than its config says.
+    /// Whether everything that was asked for is known, and nothing that the image says of its bases or layers is not so.
     pub fn is_whole(&self) -> bool {
         let known = |inside: &Inside| {
             let whole = |opened: &Opened| !matches!(opened.config, Some(Err(_))) && opened.contents.is_whole();
             let content = inside.content.as_ref().is_ok_and(whole);
-            content && !matches!(inside.referrers, Some(Err(_)))
+            let bases = inside.bases.as_ref();
+            let bases = bases.is_none_or(|bases| bases.contradicted.is_empty() && bases.unread.is_empty());
+            content && bases && !matches!(inside.referrers, Some(Err(_)))
         };
         self.referrers.is_ok() && self.platforms.iter().all(known)
     }
@@ -140,6 +142,12 @@ impl Inspected {
     pub fn lies(&self) -> bool {
         let mut opened = self.platforms.iter().filter_map(|inside| inside.content.as_ref().ok());
         opened.any(|opened| !opened.contents.lies.is_empty())
+    }
+
+    /// Whether the layers contradict what the image says of its base.
+    pub fn contradicts_its_base(&self) -> bool {
+        let mut bases = self.platforms.iter().filter_map(|inside| inside.bases.as_ref());
+        bases.any(|bases| !bases.contradicted.is_empty())
     }
 }
 

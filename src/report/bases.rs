@@ -21,14 +21,15 @@ pub(super) struct Bases {
     unread: Vec<Unread>,
     /// Images that nobody names, whose layers the image begins with, and why they are not taken for the base.
     doubtful: Vec<String>,
-    /// How many images were compared that the image does not name.
-    searched: usize,
+    /// The images of `--base`, there or not.
+    looked_for: Vec<String>,
 }
 
 #[derive(JsonSchema, Serialize)]
 #[schemars(deny_unknown_fields)]
 struct Known {
-    /// Normalised, with its tag; `scratch` for none; null where only a digest is known.
+    /// Normalised, with the tag that somebody named; `scratch` for none; null where only a digest is known. Of a proved
+    /// base the tag counts only where `now.state` is `same`; else what is proved is the repository with `digest`.
     name: Option<String>,
     /// Of an index or a manifest: as claimed, or what the tag names.
     digest: Option<String>,
@@ -166,7 +167,7 @@ struct Unread {
 }
 
 /// Of the platform `opened`, at the run's clock.
-pub(super) fn of(bases: &base::Bases, opened: &Opened, now: Timestamp) -> Bases {
+pub(super) fn of(bases: &base::Bases, opened: &Opened, looked_for: &[String], now: Timestamp) -> Bases {
     Bases {
         known: bases.known.iter().map(|one| known(one, opened, now)).collect(),
         contradicted: bases.contradicted.iter().map(Contradiction::of).collect(),
@@ -176,7 +177,7 @@ pub(super) fn of(bases: &base::Bases, opened: &Opened, now: Timestamp) -> Bases 
             .map(|(name, error)| Unread { name: name.clone(), error: error.to_string() })
             .collect(),
         doubtful: bases.doubtful.iter().map(|(_, why)| why.clone()).collect(),
-        searched: bases.searched,
+        looked_for: looked_for.to_vec(),
     }
 }
 

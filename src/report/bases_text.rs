@@ -7,8 +7,9 @@ use super::bases::{days_between, doubt};
 use super::page::Tone;
 use super::plural;
 use super::sizes::{short_size, stored};
-use crate::image::base::{Bases, Confidence, Doubt, Evidence, Ground, Known, Now};
+use crate::image::base::{Bases, Confidence, Contradiction, Doubt, Evidence, Ground, Known, Now};
 use crate::inspect::Opened;
+use crate::reference::Reference;
 
 /// One line of a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ fn itself(known: &Known) -> bool {
 }
 
 /// All that is known, in the order in which it matters.
-pub(super) fn lines(bases: &Bases, opened: &Opened, now: Timestamp) -> Vec<Line> {
+pub(super) fn lines(bases: &Bases, opened: &Opened, looked_for: &[String], now: Timestamp) -> Vec<Line> {
     let mut lines = Vec::new();
     let nearest = nearest(bases);
     for known in bases.known.iter().filter(|known| itself(known)) {
@@ -50,26 +51,35 @@ pub(super) fn lines(bases: &Bases, opened: &Opened, now: Timestamp) -> Vec<Line>
         lines.extend(further(bases, known, nearest.map(|(_, ground)| ground.layers), now));
     }
     if bases.known.is_empty() {
-        lines.push(line("base", nothing(bases)));
+        lines.push(line("base", nothing(bases, looked_for)));
     }
-    // What was found by reading the layers is said already.
-    for found in bases.contradicted.iter().filter(|found| !opened.contents.lies.contains(found)) {
-        lines.push(Line { name: "not so", text: format!("{}: {}", found.claimed, found.shown), tone: Tone::Alarm });
-    }
-    for (_, why) in &bases.doubtful {
-        lines.push(Line { name: "doubtful", text: why.clone(), tone: Tone::Warning });
-    }
-    for (name, error) in &bases.unread {
-        lines.push(Line {
-            name: "not compared",
-            text: format!("{name}, which may be the base: {error}"),
-            tone: Tone::Warning,
-        });
-    }
-    if bases.searched > 0 && !bases.known.is_empty() {
-        lines.push(line("compared", format!("{} of --base", plural(bases.searched, "image"))));
+    lines.extend(contradicted(bases, opened));
+    lines.extend(open_questions(bases));
+    if !looked_for.is_empty() && !bases.known.is_empty() {
+        lines.push(line("looked for", looked_for.join(", ")));
     }
     lines
+}
+
+/// What leaves the base open.
+fn open_questions(bases: &Bases) -> Vec<Line> {
+    let loud = |name: &'static str, text: String| Line { name, text, tone: Tone::Warning };
+    let doubtful = bases.doubtful.iter().map(|(_, why)| loud("doubtful", why.clone()));
+    let unread = bases.unread.iter();
+    let unread = unread.map(|(name, error)| loud("not compared", format!("{name}, which may be the base: {error}")));
+    doubtful.chain(unread).collect()
+}
+
+/// All that is not so and all that leaves the base open, for where the rest is one line.
+pub(super) fn reasons(bases: &Bases, opened: &Opened) -> Vec<Line> {
+    contradicted(bases, opened).into_iter().chain(open_questions(bases)).collect()
+}
+
+/// What the image says and is not so; what was found by reading the layers is said with them.
+fn contradicted(bases: &Bases, opened: &Opened) -> Vec<Line> {
+    let found = bases.contradicted.iter().filter(|found| !opened.contents.lies.contains(found));
+    let text = |found: &Contradiction| format!("{}: {}", found.claimed, found.shown);
+    found.map(|found| Line { name: "not so", text: text(found), tone: Tone::Alarm }).collect()
 }
 
 /// The base in a few words, for where there is one line.
@@ -79,7 +89,13 @@ pub(super) fn short(bases: &Bases) -> String {
     let not_so = if bases.contradicted.is_empty() { "" } else { "; what it says of itself is not so" };
     let base = match best {
         Some(known) if itself(known) => format!("{} is this image itself", known.name()),
-        Some(known) => format!("{}, {}{}", known.name(), known.confidence.word(), stale(known)),
+        Some(known) => {
+            let (name, said) = match by_digest_alone(known) {
+                Some(proved) => (proved.to_string(), format!("; said to be {}", known.name())),
+                None => (known.name(), String::new()),
+            };
+            format!("{name}, {}{said}{}", known.confidence.word(), stale(known))
+        }
         None => "not known".to_owned(),
     };
     base + not_so
@@ -105,8 +121,17 @@ fn sentence(bases: &Bases, known: &Known) -> String {
     format!("{}, {}", told_apart(bases, known), how(known))
 }
 
-/// Its name, with its digest where another one has the same name.
+/// What is proved of a base that is named by a tag which is not known to name it now.
+fn by_digest_alone(known: &Known) -> Option<Reference> {
+    known.tag.as_ref()?;
+    known.proved().filter(|proved| proved.tag().is_none())
+}
+
+/// What is proved of it, else its name, with its digest where another one has the same name.
 fn told_apart(bases: &Bases, known: &Known) -> String {
+    if let Some(proved) = by_digest_alone(known).filter(|_| !itself(known)) {
+        return proved.to_string();
+    }
     let name = known.name();
     let twins = bases.known.iter().filter(|other| other.name() == name).count() > 1;
     match &known.digest {
@@ -138,7 +163,12 @@ fn how(known: &Known) -> String {
 }
 
 fn named_by(known: &Known) -> String {
-    match namers(known, true) {
+    let namers = namers(known, true);
+    if by_digest_alone(known).is_some() && !itself(known) {
+        let by = if namers.is_empty() { String::new() } else { format!(" by {}", listed(&namers)) };
+        return format!("; said to be {}{by}", known.name());
+    }
+    match namers {
         namers if namers.is_empty() => String::new(),
         namers => format!("; named by {}", listed(&namers)),
     }
@@ -218,14 +248,12 @@ fn news(known: &Known) -> Option<Line> {
 }
 
 /// Where nothing is known: why, and what to do.
-fn nothing(bases: &Bases) -> String {
+fn nothing(bases: &Bases, looked_for: &[String]) -> String {
     let claims = if bases.contradicted.is_empty() { "the image names none" } else { "what the image says is not so" };
-    let searched = match bases.searched {
-        0 => String::new(),
-        1 => ", and that of --base is not proved to be under it".to_owned(),
-        count => format!(", and none of the {count} of --base is proved to be under it"),
-    };
-    format!("not known: {claims}{searched}; name what it may be built on: --base NAME:TAG")
+    match looked_for {
+        [] => format!("not known: {claims}; name what it may be built on: --base NAME:TAG"),
+        names => format!("not known: {claims}; looked for: {}", names.join(", ")),
+    }
 }
 
 #[cfg(test)]

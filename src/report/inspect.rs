@@ -23,6 +23,8 @@ pub struct Inspection {
     pub reference: Reference,
     /// What was found.
     pub found: Inspected,
+    /// The images that it may be built on, as whoever runs us named them.
+    pub looked_for: Vec<String>,
     /// Layouts in use, as they were named.
     pub layouts: Vec<String>,
     /// The run's clock.
@@ -276,7 +278,11 @@ fn platform<'a>(inspection: &'a Inspection, inside: &'a Inside, shares: &HashMap
         artifact_type: opened.and_then(|opened| opened.claims.artifact_type.as_deref()),
         subject: opened.and_then(|opened| subject(&opened.claims)),
         annotations: opened.map(|opened| &opened.claims.annotations),
-        bases: inside.bases.as_ref().zip(opened).map(|(bases, opened)| super::bases::of(bases, opened, inspection.now)),
+        bases: inside
+            .bases
+            .as_ref()
+            .zip(opened)
+            .map(|(bases, opened)| super::bases::of(bases, opened, &inspection.looked_for, inspection.now)),
         config: config.and_then(|config| config.as_ref().ok()).zip(opened).map(|(config, opened)| Settings {
             digest: opened.manifest.config.digest.as_str(),
             size: opened.manifest.config.size,

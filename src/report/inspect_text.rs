@@ -115,7 +115,7 @@ impl Page {
         }
         self.texts("annotations", &opened.claims.annotations);
         if let Some(bases) = &inside.bases {
-            for line in lines(bases, opened, inspection.now) {
+            for line in lines(bases, opened, &inspection.looked_for, inspection.now) {
                 self.toned(line.name, &line.text, line.tone);
             }
         }

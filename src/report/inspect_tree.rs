@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::bases_text::{nearest, short};
+use super::bases_text::{nearest, reasons, short};
 use super::inspect::{Inspection, attested, shares};
 use super::inspect_text::in_all;
 use super::layers_text::short_digest;
@@ -167,7 +167,9 @@ fn inner(inside: &Inside, opened: &Opened, shares: &HashMap<&Digest, usize>) -> 
     let mut nodes = Vec::new();
     if let Some(bases) = &inside.bases {
         let tone = if bases.contradicted.is_empty() { Tone::Plain } else { Tone::Alarm };
-        nodes.push(Node::loud(format!("base {}", short(bases)), tone));
+        let below = reasons(bases, opened);
+        let below = below.into_iter().map(|line| Node::loud(format!("{}: {}", line.name, line.text), line.tone));
+        nodes.push(Node { below: below.collect(), ..Node::loud(format!("base {}", short(bases)), tone) });
     }
     if let Some(Err(error)) = &opened.config {
         nodes.push(Node::loud(format!("config can't be known: {error}"), Tone::Warning));
