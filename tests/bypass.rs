@@ -7,7 +7,9 @@ mod registry;
 mod stacked;
 mod support;
 
-use serde_json::json;
+use plimsoll::digest::Digest;
+use registry::OCI_IMAGE;
+use serde_json::{Value, json};
 use stacked::{Layer, base_annotations, index, indexed, layer, name, packed, stack};
 use support::{FROM_LAYOUT, LIBRARY_ONLY, Layout, Repository, pod};
 
@@ -1307,7 +1309,8 @@ fn layers_that_no_runtime_would_unpack() {
     name(&server, "acme/app", "1", &image);
     not_on_debian(&server, "number 1 is no layer");
     // Debian's bytes, of which the config says that they unpack to something else, or that they are fewer.
-    let image = stack(&[layer("debian 12"), layer("app")]).push_with(&server, "acme/app", &ids(&[layer("app"), layer("app")]));
+    let image =
+        stack(&[layer("debian 12"), layer("app")]).push_with(&server, "acme/app", &ids(&[layer("app"), layer("app")]));
     name(&server, "acme/app", "1", &image);
     not_on_debian(&server, "by the base, the same bytes unpack to");
     let small = Layer { size: 1, ..layer("debian 12") };
@@ -1348,8 +1351,9 @@ fn a_denied_base_below_an_image_of_another_platform_or_with_something_else_in_it
 #[test]
 fn a_denied_base_whose_claim_can_not_be_read() {
     let server = debians();
-    let image = stack(&[layer("evil"), layer("app")]).claiming("docker.io/library/alpine:3", None).push(&server, "acme/app");
-    let gone = json!({"mediaType": OCI_IMAGE, "digest": Digest::sha256(b"gone"), "size": 7,
+    let image =
+        stack(&[layer("evil"), layer("app")]).claiming("docker.io/library/alpine:3", None).push(&server, "acme/app");
+    let gone = json!({"mediaType": OCI_IMAGE, "digest": Digest::sha256(b"gone").as_str(), "size": 7,
         "platform": {"os": "unknown", "architecture": "unknown"},
         "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image["digest"]}});
     let mut row = image.clone();

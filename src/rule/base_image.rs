@@ -343,6 +343,11 @@ impl BaseImage {
                         format!("{name}, which is denied, may be below it and could not be compared: {error}");
                     return Err(Fault::open(message, UNREAD));
                 }
+                if let Some(error) = bases.hidden.as_ref().filter(|_| self.deny.is_some()) {
+                    let message =
+                        format!("a denied base may be named by its provenance, which could not be read: {error}");
+                    return Err(Fault::open(message, UNREAD));
+                }
                 self.limits(base, case.now)
             }
             None => Err(self.unfit(bases)),
