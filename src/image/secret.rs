@@ -8,6 +8,8 @@ pub enum Value {
     Blank,
     /// A secret, by its shape: `a GitHub token`.
     Secret(&'static str),
+    /// It begins with `/`, as the path of a file does.
+    Path,
     /// Something else, which may be a secret all the same.
     Other,
 }
@@ -17,7 +19,7 @@ const SWITCHES: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
 
 /// Tokens that begin in a way of their own: what they are, how they begin, and how many letters, digits, `_` or `-`
 /// follow at least.
-const TOKENS: [(&str, &str, usize); 29] = [
+const TOKENS: [(&str, &str, usize); 30] = [
     ("an AWS access key", "AKIA", 16),
     ("an AWS access key", "ASIA", 16),
     ("a GitHub token", "ghp_", 36),
@@ -43,6 +45,7 @@ const TOKENS: [(&str, &str, usize); 29] = [
     ("a Hugging Face token", "hf_", 30),
     ("an Anthropic key", "sk-ant-", 24),
     ("an OpenAI key", "sk-proj-", 24),
+    ("an API key", "sk-", 32),
     ("a Vault token", "hvs.", 24),
     ("a DigitalOcean token", "dop_v1_", 64),
     ("a Shopify token", "shpat_", 32),
@@ -58,6 +61,7 @@ impl Value {
         }
         match shape(value) {
             Some(secret) => Self::Secret(secret),
+            None if value.starts_with('/') => Self::Path,
             None => Self::Other,
         }
     }
@@ -73,7 +77,10 @@ fn shape(value: &str) -> Option<&'static str> {
     if value.split(|letter: char| !is_word(letter) && letter != '.').any(json_web_token) {
         return Some("a JSON web token");
     }
-    url_with_password(value).then_some("a URL with a password")
+    if url_with_password(value) {
+        return Some("a URL with a password");
+    }
+    connection_with_password(value).then_some("a connection string with a password")
 }
 
 /// `-----BEGIN … PRIVATE KEY …-----`, of any kind.
@@ -105,7 +112,31 @@ fn url_with_password(value: &str) -> bool {
         let authority = rest.split(|letter: char| matches!(letter, '/' | '?' | '#') || letter.is_whitespace()).next();
         let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
         let password = user.and_then(|user| user.split_once(':')).map(|(_, password)| password);
-        password.is_some_and(|password| !password.is_empty() && !password.starts_with('$'))
+        password.is_some_and(|password| !password.is_empty() && !is_variable(password))
+    })
+}
+
+/// `Server=db;Password=…;` or `host=db password=…`; a password that another variable is put in for is none.
+fn connection_with_password(value: &str) -> bool {
+    const KEYS: [&str; 4] = ["password", "pwd", "accountkey", "sharedaccesskey"];
+    let is_password = |part: &str| {
+        let (key, password) = part.split_once('=').unwrap_or_default();
+        let password = password.trim();
+        KEYS.iter().any(|known| key.trim().eq_ignore_ascii_case(known))
+            && !password.is_empty()
+            && !is_variable(password)
+    };
+    let has_two = || value.split_whitespace().filter(|word| word.contains('=')).nth(1).is_some();
+    value.contains(';') && value.split(';').any(is_password) || has_two() && value.split_whitespace().any(is_password)
+}
+
+/// Whether all of it is `$NAME` or `${NAME}`.
+fn is_variable(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('$') else { return false };
+    let name = name.strip_prefix('{').map_or(Some(name), |name| name.strip_suffix('}'));
+    name.is_some_and(|name| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     })
 }
 
@@ -145,13 +176,24 @@ mod tests {
             ("postgres://app@db/app", Value::Other),
             ("postgres://app:@db/app", Value::Other),
             ("postgres://app:${PASSWORD}@db/app", Value::Other),
+            ("postgres://app:$PASSWORD@db/app", Value::Other),
+            ("postgres://app:$ecret!@db/app", Value::Secret("a URL with a password")),
+            ("postgres://app:$1ecret@db/app", Value::Secret("a URL with a password")),
+            ("postgres://app:${PASSWORD:-hunter2}@db/app", Value::Secret("a URL with a password")),
+            ("postgres://app:${PASSWORD}x@db/app", Value::Secret("a URL with a password")),
+            ("Server=db;User=a;Password=hunter2;", Value::Secret("a connection string with a password")),
+            ("Server=db;pwd = hunter2", Value::Secret("a connection string with a password")),
+            ("host=db password=hunter2", Value::Secret("a connection string with a password")),
+            ("Server=db;Password=;", Value::Other),
+            ("Server=db;Password=${PASSWORD};", Value::Other),
+            ("Server=db;User=a", Value::Other),
             ("https://example.com:8080/a:b@c", Value::Other),
             ("", Value::Blank),
             (" ", Value::Blank),
             ("Yes", Value::Blank),
             ("FALSE", Value::Blank),
             ("1", Value::Other),
-            ("/usr/bin:/bin", Value::Other),
+            ("/usr/bin:/bin", Value::Path),
         ];
         for (value, expected) in rows {
             assert_eq!(Value::of(value), expected, "{value}");
@@ -161,8 +203,22 @@ mod tests {
     /// Each of these is met with no more work than its length; one that goes back over it would take hours.
     #[test]
     fn no_value_makes_it_slow() {
-        for part in ["ghp_", "AKIA", "glpat-", "github_pat_", "eyJ", "eyJ.", "://", "://:", "-----BEGIN ", "a:b@", "--"]
-        {
+        for part in [
+            "ghp_",
+            "AKIA",
+            "glpat-",
+            "github_pat_",
+            "eyJ",
+            "eyJ.",
+            "://",
+            "://:",
+            "-----BEGIN ",
+            "a:b@",
+            "--",
+            ";",
+            "pwd=;",
+            "a= ",
+        ] {
             assert_ne!(Value::of(&part.repeat(300_000 / part.len())), Value::Blank, "{part}");
         }
     }

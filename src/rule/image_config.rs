@@ -21,22 +21,34 @@ use crate::pattern::Glob;
 use crate::span::Span;
 
 /// Names of variables that hold secrets; the case of letters does not count.
-const SECRET_NAMES: [&str; 12] = [
+const SECRET_NAMES: [&str; 22] = [
     "*PASSWORD*",
     "*PASSWD*",
     "*PASSPHRASE*",
+    "PASS",
+    "*_PASS",
+    "*_PASS_*",
     "*_PWD",
+    "PWD_*",
     "*SECRET*",
     "*CREDENTIAL*",
+    "*CREDS*",
     "*TOKEN",
     "*TOKEN_*",
+    "*TOKENS",
+    "*_AUTH",
+    "JWT",
     "*APIKEY*",
     "*API_KEY*",
     "*ACCESS_KEY*",
+    "KEY",
     "*_KEY",
+    "*_KEYS",
 ];
-/// Names that are none of them: where a secret is, keys that everybody may know.
-const PLAIN_NAMES: [&str; 5] = ["*_FILE", "*_PATH", "*_DIR", "*PUBLIC_KEY*", "GPG_KEY"];
+/// Names that are none of them: keys that everybody may know, and a number of words.
+const PLAIN_NAMES: [&str; 3] = ["*PUBLIC_KEY*", "GPG_KEY", "*MAX_*TOKENS"];
+/// Names that are none of them where the value begins with `/`: it says where a secret is.
+const PATH_NAMES: [&str; 3] = ["*_FILE", "*_PATH", "*_DIR"];
 
 const IMAGE: &[(&str, u64)] = &[("linux/amd64", 70_000_000)];
 
@@ -52,10 +64,10 @@ of characters. An annotation may stand on the manifest, on its entry in the inde
 it must fit.
 - `forbid-ports`: ports that the config exposes. A port that can't be read leaves the image undecided.
 - `forbid-environment`: names of variables, whatever their value. `secrets: forbidden` looks at names and values. Names: \
-`*PASSWORD*`, `*PASSWD*`, `*PASSPHRASE*`, `*_PWD`, `*SECRET*`, `*CREDENTIAL*`, `*TOKEN`, `*TOKEN_*`, `*APIKEY*`, \
-`*API_KEY*`, `*ACCESS_KEY*`, `*_KEY`, but not `*_FILE`, `*_PATH`, `*_DIR`, `*PUBLIC_KEY*`, `GPG_KEY`, and not where \
-the value is empty or a word such as `yes` or `false`. Values: private keys, JSON web tokens, URLs with a password, \
-and tokens of well-known services. No value is ever shown or kept. Upper and lower case are the same in names.
+`*PASSWORD*`, `*PASSWD*`, `*PASSPHRASE*`, `PASS`, `*_PASS`, `*_PASS_*`, `*_PWD`, `PWD_*`, `*SECRET*`, `*CREDENTIAL*`, `*CREDS*`, `*TOKEN`, `*TOKEN_*`, `*TOKENS`, `*_AUTH`, `JWT`, `*APIKEY*`, `*API_KEY*`, `*ACCESS_KEY*`, `KEY`, `*_KEY`, `*_KEYS`, but not `*PUBLIC_KEY*`, `GPG_KEY`, \
+`*MAX_*TOKENS`, nor `*_FILE`, `*_PATH`, `*_DIR` with a value that begins with `/`, and not where \
+the value is empty or a word such as `yes` or `false`. Values: private keys, JSON web tokens, URLs and connection \
+strings with a password, and tokens of well-known services. No value is ever shown or kept. Upper and lower case are the same in names.
 - `healthcheck`: Docker's; Kubernetes takes no notice of it. `NONE` counts as none.
 - `entrypoint: required` asks for one; a command alone is none. `volumes: forbidden` asks for no declared volume.
 
@@ -424,11 +436,13 @@ impl ImageConfig {
     /// The variables that look like secrets.
     fn secret(&self, environment: &[Variable]) -> Option<String> {
         let (secret, plain) = (SECRET_NAMES.map(Glob::text), PLAIN_NAMES.map(Glob::text));
+        let path = PATH_NAMES.map(Glob::text);
         let named = |names: &[Glob], variable: &Variable| names.iter().any(|name| fits(name, variable));
         let looks = |variable: &&Variable| match variable.value {
             Value::Secret(_) => true,
             Value::Blank => false,
-            Value::Other => named(&secret, variable) && !named(&plain, variable),
+            Value::Path if named(&path, variable) => false,
+            Value::Path | Value::Other => named(&secret, variable) && !named(&plain, variable),
         };
         let why = |variable: &Variable| match variable.value {
             Value::Secret(what) => format!("variable {} looks like {what}", quoted(&variable.name)),
@@ -551,6 +565,16 @@ mod tests {
         for name in ["AWS_SECRET_ACCESS_KEY", "CREDENTIALS", "GITHUB_TOKEN", "NPM_TOKEN_CI", "MyApiKey", "SSH_KEY"] {
             assert_eq!(said("{secrets: forbidden}", &format!(r#"{{"Env":["{name}=x"]}}"#)), by_name(name));
         }
+        for name in
+            ["DB_PASS", "pass", "DB_PASS_2", "AWS_CREDS", "NPM_AUTH", "JWT", "KEY", "SIGNING_KEYS", "API_TOKENS"]
+        {
+            assert_eq!(said("{secrets: forbidden}", &format!(r#"{{"Env":["{name}=x"]}}"#)), by_name(name));
+        }
+        for name in ["PWD_ROOT", "DB_PASSWORD_FILE", "CLIENT_SECRET_PATH", "TOKEN_DIR"] {
+            assert_eq!(said("{secrets: forbidden}", &format!(r#"{{"Env":["{name}=hunter2"]}}"#)), by_name(name));
+        }
+        let path = r#"{"Env":["DB_PASSWORD=/hunter2"]}"#;
+        assert_eq!(said("{secrets: forbidden}", path), by_name("DB_PASSWORD"));
         let plain =
             ["PATH=/bin", "PWD=/", "GPG_KEY=A035", "DB_PASSWORD_FILE=/run/x", "SSH_KEY_PATH=/x", "MAX_TOKENS=4096"];
         for text in plain.into_iter().chain(["DB_PASSWORD=", "DB_PASSWORD", "ALLOW_EMPTY_PASSWORD=yes", "KEYS=x"]) {
@@ -576,7 +600,7 @@ mod tests {
 
     #[test]
     fn the_page_names_what_the_code_looks_for() {
-        for name in SECRET_NAMES.iter().chain(&PLAIN_NAMES) {
+        for name in SECRET_NAMES.iter().chain(&PLAIN_NAMES).chain(&PATH_NAMES) {
             assert!(KIND.explain.contains(&format!("`{name}`")), "{name}");
         }
     }

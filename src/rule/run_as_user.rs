@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::example::{Example, Facts};
 use super::kind::{RuleKind, schema_of};
-use super::platform_choice::{chosen, content, named_but_lacking};
+use super::platform_choice::{chosen, content, name, named_but_lacking};
 use super::setting::{self, At, LevelSetting, SettingError, present};
+use super::wording::{by_platform, cut};
 use super::{Case, Judgement, Needs, Problem, Rule};
 use crate::image::{Depth, PlatformImage};
 use crate::source::RunAs;
@@ -34,7 +35,8 @@ satisfies the rule then, though the container will not start without `runAsUser`
 violation, since it will not start at all. With `allow` a name is `undecided` there too.
 
 What the image says is its builder's word, and the runtime follows it. What is said elsewhere is not seen: an override \
-file of Compose, a patch, options of a pipeline's container, \
+file of Compose, a patch, a user in the `options` of a container of GitHub Actions or in GitLab's \
+`image: docker: user`, \
 the `containerUser` of a devcontainer, a hook of a cluster. Images in a chart's values and in a \
 kustomization are `undecided`, as templates and manifests decide about them: check what is rendered. An image of a \
 Dockerfile or a pipeline is judged by its own user; as most bases run as root, `where: {roles: [run]}` leaves them out.
@@ -63,13 +65,13 @@ To satisfy it, write `USER 1000` in the Dockerfile or `runAsUser: 1000` in the w
             settings: "{}",
             reference: "nginx:1.25",
             facts: Facts { platforms: ONE, config: Some("{}"), ..Facts::NONE },
-            says: Some("linux/amd64 runs as root: its config names no user"),
+            says: Some("linux/amd64: runs as root, its config names no user"),
         },
         Example {
             settings: "{allow: [1000-65535]}",
             reference: "nginx:1.25",
             facts: Facts { platforms: ONE, config: Some(r#"{"config":{"User":"101"}}"#), ..Facts::NONE },
-            says: Some("linux/amd64 runs as `101`, which `allow` does not hold"),
+            says: Some("linux/amd64: runs as `101`, which `allow` does not hold"),
         },
         Example {
             settings: "{}",
@@ -232,16 +234,16 @@ impl Rule for RunAsUser {
         let (mut violated, mut undecided) = (Vec::new(), Vec::new());
         for found in chosen(image, case.platforms) {
             match self.of_platform(found, case.run_as, named.is_some()) {
-                Some(Trouble::Violated(message)) => violated.push(message),
-                Some(Trouble::Undecided(message)) => undecided.push(message),
+                Some(Trouble::Violated(message)) => violated.push((name(found), message)),
+                Some(Trouble::Undecided(message)) => undecided.push((name(found), message)),
                 None => {}
             }
         }
         if !violated.is_empty() {
-            return Judgement::Violated(Problem::new(violated.join("; "), HELP));
+            return Judgement::Violated(Problem::new(by_platform(violated), HELP));
         }
         if !undecided.is_empty() {
-            return Judgement::Undecided(Problem::new(undecided.join("; "), HELP));
+            return Judgement::Undecided(Problem::new(by_platform(undecided), HELP));
         }
         named_but_lacking(image, case.platforms).map_or(Judgement::Satisfied, Judgement::Undecided)
     }
@@ -253,8 +255,9 @@ impl RunAsUser {
     }
 
     /// What is wrong with the user that a workload names.
-    fn of_workload(&self, text: &str) -> Option<Trouble> {
-        match User::read(text) {
+    fn of_workload(&self, user: &str) -> Option<Trouble> {
+        let text = cut(user);
+        match User::read(user) {
             User::Root => Some(Trouble::Violated(format!("the workload runs it as root (`{text}`)"))),
             User::Uid(uid) if self.allows(uid) => None,
             User::Uid(_) => {
@@ -271,36 +274,36 @@ impl RunAsUser {
 
     /// What is wrong with one platform; where the workload names a uid, only Windows, which does not know them.
     fn of_platform(&self, found: &PlatformImage, run_as: Option<&RunAs>, named: bool) -> Option<Trouble> {
-        let name = found.platform.as_ref().map_or_else(|| "the image".to_owned(), ToString::to_string);
         let Some(details) = &found.details else {
-            return Some(Trouble::Undecided(format!("the config of {name} was not read")));
+            return Some(Trouble::Undecided("its config was not read".to_owned()));
         };
         let config = &details.config;
         let is_windows = |os: &str| os.eq_ignore_ascii_case("windows");
         if is_windows(&config.platform.os) || found.platform.as_ref().is_some_and(|platform| is_windows(&platform.os)) {
-            return Some(Trouble::Undecided(format!("as whom {name} runs is not known: users of Windows are names")));
+            return Some(Trouble::Undecided("as whom it runs is not known, for users of Windows are names".to_owned()));
         }
         if named {
             return None;
         }
         let refused = run_as.and_then(|run_as| run_as.non_root) == Some(true);
-        let text = config.user.as_deref().unwrap_or_default();
-        match User::read(text) {
+        let user = config.user.as_deref().unwrap_or_default();
+        let text = cut(user);
+        match User::read(user) {
             User::Root => {
                 let why = if text.is_empty() { "names no user".to_owned() } else { format!("says `{text}`") };
                 let end =
                     if refused { ", so the kubelet will not start it: the workload says `runAsNonRoot`" } else { "" };
-                Some(Trouble::Violated(format!("{name} runs as root: its config {why}{end}")))
+                Some(Trouble::Violated(format!("runs as root, its config {why}{end}")))
             }
             User::Uid(uid) if self.allows(uid) => None,
-            User::Uid(_) => Some(Trouble::Violated(format!("{name} runs as `{text}`, which `allow` does not hold"))),
+            User::Uid(_) => Some(Trouble::Violated(format!("runs as `{text}`, which `allow` does not hold"))),
             User::Name if refused && self.allow.is_none() => None,
             User::Name => Some(Trouble::Undecided(format!(
-                "{name} runs as `{text}`, a name; which uid that is stands in the image's own files"
+                "runs as `{text}`, a name; which uid that is stands in the image's own files"
             ))),
-            User::Odd => Some(Trouble::Undecided(format!(
-                "{name} runs as {text:?}, which runtimes do not all take for the same uid"
-            ))),
+            User::Odd => {
+                Some(Trouble::Undecided(format!("runs as {text:?}, which runtimes do not all take for the same uid")))
+            }
         }
     }
 }
@@ -434,7 +437,7 @@ mod tests {
         let (good, bad, name) = (user("1000"), user("0"), user("web"));
         let made = |platform, config| Made { platform, config, ..Made::PLAIN };
         let image = index_of(&[made("linux/amd64", &good), made("linux/arm64", &bad), made("linux/arm", &name)], "{}");
-        assert_eq!(judge("{}", &image, None), ('-', "linux/arm64 runs as root: its config says `0`".to_owned()));
+        assert_eq!(judge("{}", &image, None), ('-', "linux/arm64: runs as root, its config says `0`".to_owned()));
         assert_eq!(judge("{}", &image, Some(&run_as(Some("7"), None))).0, '+');
         let reference = reference("nginx:1");
         for (platform, satisfied) in [("linux/amd64", true), ("linux/arm", false), ("linux/s390x", false)] {
@@ -448,6 +451,24 @@ mod tests {
             let (found, message) = judge("{}", &windows, said);
             assert!(found == '?' && message.contains("windows/amd64"), "{found} {message}");
         }
+    }
+
+    #[test]
+    fn no_image_makes_a_long_message() {
+        for long in
+            ["z".repeat(1 << 20), "0".repeat(1 << 20), "1".repeat(1 << 20), format!("0:{}", "\u{1b}".repeat(1 << 20))]
+        {
+            let said = run_as(Some(&long), None);
+            for (image, said) in [(with_user(&long), None), (with_user("1000"), Some(&said))] {
+                let (found, message) = judge("{}", &image, said);
+                assert!(found != '+' && message.len() < 1_000, "{found}: {} bytes", message.len());
+            }
+        }
+        let users: Vec<String> = (0..300).map(|number| format!(r#"{{"config":{{"User":"u{number}"}}}}"#)).collect();
+        let made: Vec<Made<'_>> = users.iter().map(|config| Made { config, ..Made::PLAIN }).collect();
+        let (found, message) = judge("{}", &index_of(&made, "{}"), None);
+        assert!(found == '?' && message.len() < 1_000, "{found}: {} bytes", message.len());
+        assert!(message.contains("and 295 more"), "{message}");
     }
 
     #[test]

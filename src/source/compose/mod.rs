@@ -17,7 +17,7 @@ mod dotenv;
 mod inline;
 mod interpolation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::place::{Hit, Shape};
 use crate::source::select;
@@ -34,8 +34,19 @@ const ID: &str = "compose";
 const DOCKERFILE: &str = "dockerfile";
 
 /// The last keys of its places.
-const KEYS: [&str; 9] =
-    ["image", "build", "source", "docker-image", "file", "include", "dockerfile_inline", "generator", "pull_policy"];
+const KEYS: [&str; 10] = [
+    "image",
+    "build",
+    "source",
+    "docker-image",
+    "file",
+    "include",
+    "dockerfile_inline",
+    "generator",
+    "pull_policy",
+    // of a service whose image stands in another document
+    "user",
+];
 
 /// What a variable's reader may do instead.
 const VARIABLE: &str = "variables compose it; pin it where they get their values, or write the image here";
@@ -55,12 +66,26 @@ impl Format for Compose {
 
     fn find(&self, input: &Input<'_>) -> Found {
         let variables = input.beside.read(".env").map_or_else(Variables::default, |bytes| dotenv::parse(&bytes));
+        let mut services = Services::new();
         let mut found = stream::read(input, ID, &KEYS, &mut |sheet| {
             let resets = resets(sheet.tree);
-            Look { input, variables: &variables, resets }.document(sheet);
+            Look { input, variables: &variables, resets }.document(sheet, &mut services);
         });
+        in_several_documents(&services, &mut found);
         files_of_environment(input, &variables, &mut found);
         found
+    }
+}
+
+/// The services of a file by name: the documents that they stand in, and the paths of their images.
+type Services = BTreeMap<String, (BTreeSet<usize>, BTreeSet<String>)>;
+
+/// Compose merges the documents of a file: as whom a service of several runs is not known from one.
+fn in_several_documents(services: &Services, found: &mut Found) {
+    let several = services.values().filter(|(documents, _)| documents.len() > 1);
+    let images: BTreeSet<&str> = several.flat_map(|(_, images)| images).map(String::as_str).collect();
+    for occurrence in found.occurrences.iter_mut().filter(|found| images.contains(found.path.as_str())) {
+        occurrence.run_as = Some(Box::new(run_as::unknown("several documents of the file name the service")));
     }
 }
 
@@ -151,7 +176,7 @@ fn join(outer: &str, inner: &str) -> String {
 }
 
 impl Look<'_> {
-    fn document(&self, sheet: &mut Sheet<'_, '_>) {
+    fn document(&self, sheet: &mut Sheet<'_, '_>, known: &mut Services) {
         let tree = sheet.tree;
         let Some(root) = tree.root() else { return };
         let mut spent = None;
@@ -165,7 +190,11 @@ impl Look<'_> {
             .flat_map(|service| &service.images)
             .filter_map(|image| self.text(tree, image))
             .collect();
+        let document = self.image(sheet, &root, Role::Run).document;
         for service in &services {
+            let (documents, images) = known.entry(last_key(&service.place.path).to_owned()).or_default();
+            documents.insert(document);
+            images.extend(service.images.iter().map(|image| image.path.clone()));
             let run_as = self.run_as(&mut search, &service.place);
             for image in &service.images {
                 let mut found = self.image(sheet, image, Role::Run);
@@ -232,11 +261,15 @@ impl Look<'_> {
     }
 
     /// As whom a service or a hook runs: `user`, where it is set and not empty. What a variable's default makes of it, and
-    /// what a service takes from another that it extends, is not known.
+    /// what a service takes from another that it extends, is not known; nor is it where a hook runs in it as another user.
     fn run_as(&self, search: &mut Search<'_, '_>, of: &Place) -> Option<Box<RunAs>> {
         let tree = search.tree;
         let mut users: Vec<Option<String>> =
             search.at(of, "user").into_iter().map(|place| self.user(tree, place.at)).collect();
+        let hooks = ["post_start[].user", "pre_stop[].user"].iter().any(|path| !search.at(of, path).is_empty());
+        if hooks {
+            return Some(Box::new(run_as::unknown("a hook names a user of its own")));
+        }
         let extends = !search.at(of, "extends").is_empty();
         users.sort_unstable();
         users.dedup();
@@ -905,6 +938,7 @@ mod tests {
     #[test]
     fn a_service_runs_as_its_user() {
         let elsewhere = Some("(what it extends decides)");
+        let hook = Some("(a hook names a user of its own)");
         let several = Some("(`user` stands there in several ways)");
         for (service, expected) in [
             ("image: x", None),
@@ -927,12 +961,32 @@ mod tests {
             ("image: x, extends: {service: b}", elsewhere),
             ("image: x, extends: {service: b}, user: ''", elsewhere),
             ("image: x, extends: {service: b}, user: '5'", Some("5")),
+            ("image: x, user: '5', post_start: [{command: a}]", Some("5")),
+            ("image: x, user: '5', post_start: [{command: a, user: root}]", hook),
+            ("image: x, pre_stop: [{command: a, user: root}]", hook),
             ("user: '5', pre_start: [{image: x}]", None),
             ("user: '5', pre_start: [{image: x, user: '0'}]", Some("0")),
             ("user: '5', volumes: [{type: image, source: x}]", None),
             ("user: '5', build: {dockerfile_inline: FROM x}", None),
         ] {
             let text = format!("services: {{a: {{{service}}}}}");
+            let found = Compose.find(&Input::alone("compose.yaml", text.as_bytes()));
+            let users: Vec<_> = found.occurrences.iter().map(|found| found.run_as.as_deref()).collect();
+            assert_eq!(users.len(), 1, "{text}");
+            assert_eq!(users[0].and_then(|said| said.user.as_deref()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_user_of_a_service_in_several_documents_is_not_known() {
+        let several = Some("(several documents of the file name the service)");
+        for (text, expected) in [
+            ("services: {a: {image: x, user: '5'}}\n---\nservices: {a: {user: '0'}}\n", several),
+            ("services: {a: {user: '5'}}\n---\nservices: {a: {image: x}}\n", several),
+            ("a: {image: x, user: '5'}\n---\nservices: {a: {user: '0'}}\n", several),
+            ("services: {a: {image: x, user: '5'}}\n---\nservices: {b: {user: '0'}}\n", Some("5")),
+            ("services: {a: {image: x, user: '5'}} # \u{2028}\n", Some("5")),
+        ] {
             let found = Compose.find(&Input::alone("compose.yaml", text.as_bytes()));
             let users: Vec<_> = found.occurrences.iter().map(|found| found.run_as.as_deref()).collect();
             assert_eq!(users.len(), 1, "{text}");
