@@ -64,7 +64,7 @@ pub(crate) fn inspect(arguments: &Inspect) -> Result<Exit, Failure> {
         print::err(if inspection.found.lies() {
             "plimsoll: what its config says of its layers is not so; do not run this image\n"
         } else if inspection.found.contradicts_its_base() {
-            "plimsoll: what it says of its base is not so; the report says what and why\n"
+            "plimsoll: what it says of its base or layers is not so; the report says what and why\n"
         } else {
             "plimsoll: not all of it can be known; the report says what and why\n"
         });

@@ -55,7 +55,7 @@ fn digest_of(descriptor: &Value) -> Digest {
 /// How it ends for a row of this name: what an image says and its layers contradict is not passed over.
 fn ending(name: &str) -> (i32, &'static str) {
     match name {
-        "contradicted" => (3, "plimsoll: what it says of its base is not so; the report says what and why\n"),
+        "contradicted" => (3, "plimsoll: what it says of its base or layers is not so; the report says what and why\n"),
         _ => (0, ""),
     }
 }
@@ -133,6 +133,11 @@ fn programs_read_both_parts_of_an_image() {
     // three layers are in both platforms
     assert_eq!(report["total"]["layers"], 5);
     assert_eq!(report["total"]["size"], 9820 + 10_332 - 3 * 2071);
+    // a tag that has moved counts for nothing, and what is proved is the digest
+    let stale = bases(&["ghcr.io/acme/stale:1", "--format", "json"]).json();
+    let known = &stale["platforms"][0]["bases"]["known"][0];
+    assert_eq!((&known["confidence"], &known["now"]["state"]), (&"proved".into(), &"moved".into()));
+    assert!(known["digest"].is_string() && known["digest"] != known["now"]["digest"], "{known}");
     let unread = bases(&["ghcr.io/acme/two-level:1", "--format", "json"]).json();
     assert_eq!((&unread["platforms"][0]["unpacked_size"], &unread["total"]["unpacked"]), (&Value::Null, &Value::Null));
 }
