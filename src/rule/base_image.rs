@@ -547,21 +547,20 @@ impl BaseImage {
 
     /// What was looked for, and what was not.
     fn unknown(&self) -> String {
-        let mut what = "its base is not known: it names none".to_owned();
         let allow = self.search.allow.as_ref();
         let compared = self.search.candidates.iter().filter(|name| allow.is_some_and(|allow| allow.fits(name)));
-        let compared = list(compared.map(ToString::to_string));
-        if !compared.is_empty() {
-            what += &format!(
-                ", and none of {compared} begins it as their tags stand now; if it was built on an earlier one of \
-                 these, rebuild it"
-            );
-        }
-        if !self.unsought.is_empty() {
-            let unsought = list(self.unsought.iter().cloned());
-            what += &format!("; not looked for, since no single tag is named: {unsought}");
-        }
-        what
+        let compared = match list(compared.map(ToString::to_string)) {
+            none if none.is_empty() => none,
+            names => format!(
+                ", and none of {names} begins it as their tags stand now; if it was built on an earlier one of these, \
+                 rebuild it"
+            ),
+        };
+        let unsought = match list(self.unsought.iter().cloned()) {
+            none if none.is_empty() => none,
+            patterns => format!("; not looked for, since no single tag is named: {patterns}"),
+        };
+        format!("its base is not known: it names none{compared}{unsought}")
     }
 }
 
