@@ -189,7 +189,7 @@ impl<'a> Book<'a> {
         if looking.thorough || !bases.known.iter().any(|known| known.confidence == Confidence::Proved) {
             match self.provenance(repository, &image.digest, attestations).await {
                 Ok(claims) => {
-                    self.look(subject, aims(claims.into_iter().map(Aim::of_claim)), looking, &mut bases).await
+                    self.look(subject, aims(claims.into_iter().map(Aim::of_claim)), looking, &mut bases).await;
                 }
                 Err(error) => bases.hidden = Some(error),
             }
@@ -340,16 +340,16 @@ impl<'a> Book<'a> {
         let layers = &subject.image.manifest.layers;
         let whole = numbers.iter().fold(0, |sum: u64, at| sum.saturating_add(layers[*at].size));
         if numbers.len() > limits::BASE_UNPACKED_LAYERS {
-            return Err(unpack_limit(subject, format!("{} layers an image", limits::BASE_UNPACKED_LAYERS)));
+            return Err(unpack_limit(subject, &format!("{} layers an image", limits::BASE_UNPACKED_LAYERS)));
         }
         if whole > limits::BASE_UNPACKED_BYTES as u64 {
-            return Err(unpack_limit(subject, format!("{} stored bytes an image", limits::BASE_UNPACKED_BYTES)));
+            return Err(unpack_limit(subject, &format!("{} stored bytes an image", limits::BASE_UNPACKED_BYTES)));
         }
         for at in numbers {
             let layer = &layers[at];
             let claimed = &subject.config.diff_ids[at];
             if self.unpacked.load(Ordering::Relaxed) >= limits::BASES_UNPACKED_BYTES {
-                return Err(unpack_limit(subject, format!("{} bytes a run", limits::BASES_UNPACKED_BYTES)));
+                return Err(unpack_limit(subject, &format!("{} bytes a run", limits::BASES_UNPACKED_BYTES)));
             }
             let packed = Packed { digest: &layer.digest, size: layer.size, media_type: &layer.media_type };
             let unpacked = self.registry.unpacked(subject.repository, packed).await;
@@ -633,7 +633,7 @@ fn is_inside(base: &Repository, image: &Repository) -> bool {
     (own == "localhost" || own.parse::<IpAddr>().is_ok()) && own != name(image)
 }
 
-fn unpack_limit(subject: Subject<'_>, limit: String) -> ImageError {
+fn unpack_limit(subject: Subject<'_>, limit: &str) -> ImageError {
     let reason = format!("its layers were recompressed, and to unpack them takes more than the limit of {limit}");
     ImageError::Unsound { digest: subject.image.digest.clone(), reason }
 }

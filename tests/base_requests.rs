@@ -340,9 +340,12 @@ fn broken(reply: impl Fn(&Request, &Reply) -> Option<Reply> + Send + Sync + 'sta
     server
 }
 
+/// A kind of answer, by its name.
+type Fault = (&'static str, fn() -> Reply);
+
 #[tokio::test]
 async fn a_base_that_can_not_be_read_may_be_the_one_and_stands_in_nobody_elses_way() {
-    let faults: [(&str, fn() -> Reply); 10] = [
+    let faults: [Fault; 10] = [
         ("html", || Reply::ok("text/html", "<html>log in to the wireless network</html>")),
         ("401", || Reply::status(401)),
         ("403", || Reply::status(403)),
