@@ -271,10 +271,8 @@ impl<'a> Book<'a> {
                 let now = self.now(subject, &aim, &top).await;
                 Seen::known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
             }
-            Verdict::None => {
-                let reason = format!("it has no image for {}", subject.config.platform);
-                if aim.named { aim.unread(ImageError::Unsound { digest: top, reason }) } else { Seen::No }
-            }
+            Verdict::None if aim.named => Seen::known(aim.known(Doubt::NoPlatform(subject.config.platform.clone()))),
+            Verdict::None => Seen::No,
             Verdict::Differs(shown) if aim.named && aim.digest.is_some() && aim.says_base() => {
                 let places: Vec<&str> = aim.by.iter().filter_map(words).collect();
                 let claimed = format!("{} claims the base {}@{top}", places.join(" and "), aim.label());

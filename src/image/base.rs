@@ -76,6 +76,8 @@ pub enum Doubt {
     Unread(ImageError),
     /// What its tag names now has other layers, and no digest says what it named then.
     Differs,
+    /// It is there, without an image for this platform.
+    NoPlatform(Platform),
     /// The layers agree, but this one (by number) was made in another way by the histories.
     History(usize),
     /// There is nothing to compare: no name, or no base at all.

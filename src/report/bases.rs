@@ -259,6 +259,7 @@ pub(super) fn doubt(doubt: &Doubt) -> String {
         Doubt::History(at) => {
             format!("the layers agree, but the history says that layer {} was made otherwise", at + 1)
         }
+        Doubt::NoPlatform(platform) => format!("it has no image for {platform}"),
         Doubt::Nothing => "there is nothing to compare".to_owned(),
     }
 }

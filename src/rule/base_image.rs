@@ -574,7 +574,7 @@ fn sure(known: &Known) -> String {
 fn to_prove(known: &Known) -> &'static str {
     match &known.doubt {
         Some(Doubt::NotAsked) => NOT_ALLOWED,
-        Some(Doubt::Unread(_)) => "build on a base that is still there",
+        Some(Doubt::Unread(_) | Doubt::NoPlatform(_)) => "build on a base that is there, for every platform",
         Some(Doubt::History(_)) => OTHERWISE_MADE,
         Some(Doubt::Differs) => NOT_KNOWN,
         Some(Doubt::Nothing) | None => UNPROVED,
@@ -600,6 +600,7 @@ fn claimed_only(known: &Known) -> String {
             format!("which can't be compared: {error}{digest}")
         }
         Some(Doubt::Unread(error)) => format!("which can't be compared: {error}"),
+        Some(Doubt::NoPlatform(platform)) => format!("which has no image for {platform}"),
         Some(Doubt::History(at)) => format!("and its history says that layer {} was made otherwise", at + 1),
         Some(Doubt::Differs) => "and what the tag names now has other layers".to_owned(),
         Some(Doubt::Nothing) | None => "and no layers prove it".to_owned(),

@@ -59,7 +59,7 @@ ROWS = {
     "buildah-squash": Row(CONTRADICTED, CONTRADICTED, CHANGED, CHANGED, ONE_LAYER),
     "buildah-docker": Row(NONE, PROVED, SILENT, MATCHES, CHILD),
     "buildah-recompressed": Row(CLAIMED, PROVED, CHANGED, CHANGED, PACKED),
-    "buildah-far": Row(CLAIMED, PROVED, CHANGED, MATCHES, "plimsoll: as above; it asks another registry than the image's "
+    "buildah-far": Row(CLAIMED, PROVED, CHANGED, MATCHES, "plimsoll: it asks another registry than the image's "
                        "only when it is told to"),
     "buildah-two-levels": Row(PROVED, PROVED, MATCHES, MATCHES, "both"),
     "buildah-docker-two-levels": Row(NONE, PROVED, SILENT, MATCHES, CHILD),
@@ -91,13 +91,14 @@ ROWS = {
     "liar-name": Row(CLAIMED, PROVED, CHANGED, MATCHES, "both: the name is not believed"),
     "liar-name-own-digest": Row(CLAIMED, PROVED, CHANGED, MATCHES, "both: the name is not believed"),
     "liar-digest": Row(CLAIMED, PROVED, CHANGED, MATCHES, "both: that digest is not of that name"),
-    "other-platform": Row(CONTRADICTED, CONTRADICTED, CHANGED, CHANGED, "both", DEBIAN),
+    "other-platform": Row(CLAIMED, CLAIMED, CHANGED, CHANGED, "both", DEBIAN),
     "other-platform-docker": Row(NONE, NONE, SILENT, CHANGED, "both", DEBIAN),
     "mixed": Row(NONE, PROVED, SILENT, CHANGED, "plimsoll: it looks at each platform by itself", DEBIAN),
     "same-layer": Row(NONE, PROVED, SILENT, CHANGED, "either: plimsoll goes by the layer, which is there; regctl wants "
                       "the base's history too, and crane wrote none"),
     "same-layer-told": Row(NONE, NONE, SILENT, CHANGED, "both: the layer is there, and made otherwise by the history", DEBIAN),
-    "liar-diff-ids": Row(NONE, PROVED, SILENT, SILENT, "plimsoll: the layers are the base's, whatever the config says"),
+    "liar-diff-ids": Row(NONE, CONTRADICTED, SILENT, SILENT,
+                         "plimsoll: the config says of the base's layer that it unpacks to something else"),
     "stale": Row(PROVED, PROVED, CHANGED, CHANGED, STALE),
     "stale-docker": Row(NONE, NONE, SILENT, CHANGED, "both: nothing says what the tag named then"),
     "stale-append": Row(PROVED, PROVED, CHANGED, CHANGED, STALE),
