@@ -174,16 +174,18 @@ impl<'a> Book<'a> {
             contradicted: Vec::new(),
             unread: Vec::new(),
             doubtful: Vec::new(),
+            muddle: None,
             hidden: None,
             searched: 0,
         };
         let Some(details) = image.details.as_deref() else { return bases };
-        if let Some(muddle) = base::muddle(image) {
-            bases.contradicted.push(muddle);
-            return bases;
-        }
         let subject = Subject { repository, image, config: &details.config };
         let claims = base_claim::claims(index, details).into_iter().take(limits::BASE_CLAIMS).map(Aim::of_claim);
+        if let Some(muddle) = base::muddle(image) {
+            bases.muddle = Some(muddle);
+            bases.known = aims(claims).iter().filter(|aim| aim.named).map(|aim| aim.known(Doubt::Nothing)).collect();
+            return bases;
+        }
         let wanted = aims(claims.chain(looking.candidates.iter().map(Aim::of_candidate)));
         self.look(subject, wanted, looking, &mut bases).await;
         if looking.thorough || !bases.known.iter().any(|known| known.confidence == Confidence::Proved) {
@@ -272,14 +274,13 @@ impl<'a> Book<'a> {
                 Seen::known(Known { now, digest: Some(top), ..aim.known(Doubt::History(at)) })
             }
             Verdict::None if aim.named => Seen::known(aim.known(Doubt::NoPlatform(subject.config.platform.clone()))),
-            Verdict::None => Seen::No,
             Verdict::Differs(shown) if aim.named && aim.digest.is_some() && aim.says_base() => {
                 let places: Vec<&str> = aim.by.iter().filter_map(words).collect();
                 let claimed = format!("{} claims the base {}@{top}", places.join(" and "), aim.label());
                 Seen::Contradicted(Contradiction { claimed, shown })
             }
             Verdict::Differs(_) if aim.named && aim.says_base() => Seen::known(aim.known(Doubt::Differs)),
-            Verdict::Differs(_) => Seen::No,
+            Verdict::Differs(_) | Verdict::None => Seen::No,
         }
     }
 

@@ -185,6 +185,8 @@ pub struct Bases {
     pub unread: Vec<(String, ImageError)>,
     /// Candidates whose layers the image begins with, by name, and why they are not proved all the same; whole clauses.
     pub doubtful: Vec<(String, String)>,
+    /// Why its layers prove nothing, where runtimes would not unpack what the manifest lists; then nothing was compared.
+    pub muddle: Option<Contradiction>,
     /// Why claims that it may hold could not be read.
     pub hidden: Option<ImageError>,
     /// How many candidates were compared that nobody had named for this image.

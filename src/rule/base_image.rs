@@ -331,7 +331,7 @@ impl BaseImage {
             return Err(Fault::open("what it is built on was not looked for".to_owned(), UNREAD));
         };
         self.denied(case, bases)?;
-        if let Some(found) = bases.contradicted.first() {
+        if let Some(found) = bases.muddle.as_ref().or_else(|| bases.contradicted.first()) {
             let what = format!("{}, and that is not so: {}", found.claimed, found.shown);
             return Err(Fault::broken(what, CONTRADICTED));
         }
@@ -681,6 +681,7 @@ mod tests {
             contradicted: Vec::new(),
             unread: Vec::new(),
             doubtful: Vec::new(),
+            muddle: None,
             hidden: None,
             searched: 3,
         };

@@ -320,6 +320,7 @@ pub(crate) mod testing {
             contradicted: Vec::new(),
             unread: Vec::new(),
             doubtful: Vec::new(),
+            muddle: None,
             hidden: None,
             searched: usize::from(fact.is_none()),
         };

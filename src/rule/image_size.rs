@@ -392,7 +392,18 @@ mod tests {
     fn bases(image: &Image, known: Vec<Known>, unread: Vec<(String, ImageError)>) -> [Bases; 1] {
         let digest = image.platforms()[0].digest.clone();
         let (itself, contradicted, doubtful) = (None, Vec::new(), Vec::new());
-        [Bases { digest, platform: None, itself, known, contradicted, unread, doubtful, hidden: None, searched: 0 }]
+        [Bases {
+            digest,
+            platform: None,
+            itself,
+            known,
+            contradicted,
+            unread,
+            doubtful,
+            muddle: None,
+            hidden: None,
+            searched: 0,
+        }]
     }
 
     fn proved(name: &str, layers: usize) -> Known {
